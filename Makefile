@@ -1,0 +1,84 @@
+# One verb per task; CI calls the same verbs. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PYTEST := $(PY) -m pytest
+JOBS ?= 2
+# The versions that PyPI does not have; the one it has comes with the extra `codex`.
+CODEX_VERSIONS := 0.142.5 0.169.0
+CODEX_CACHE := .cache/codex
+empty :=
+colon = $(subst $(empty) $(empty),:,$(strip $(1)))
+# As paths in CURDIR, which may hold spaces, only after they were joined.
+export CODEX_NB_TEST_CODEX = $(subst @,$(CURDIR),$(call colon,$(foreach v,$(CODEX_VERSIONS),@/$(CODEX_CACHE)/$(v)/bin/codex)))
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/lab ## JupyterLab on the first notebook; HEADLESS=1 executes it as text
+	@$(PY) scripts/demo.py $(if $(HEADLESS),--headless)
+
+test: style types layers frontend unit integration notebooks browser wheel ## everything
+
+style: $(VENV)/test ## formatting and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/test ## mypy, strict
+	$(BIN)/mypy
+
+layers: $(VENV)/test ## who may import whom
+	$(BIN)/lint-imports --no-cache
+
+frontend: $(VENV)/system ## types of the TypeScript, and that the committed build is its build
+	cd labextension && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run check
+	$(PYTHON) scripts/check_frontend.py
+
+unit: $(VENV)/test $(CODEX_CACHE)/ready ## fast tests
+	$(PYTEST) -n $(JOBS) -m "not integration and not browser and not notebook"
+
+integration: $(VENV)/test $(CODEX_CACHE)/ready ## tests on the real codex, all versions
+	$(PYTEST) -n $(JOBS) -m integration
+
+notebooks: $(VENV)/test $(CODEX_CACHE)/ready ## every notebook, executed
+	$(PYTEST) -m notebook
+
+browser: $(VENV)/test $(CODEX_CACHE)/ready ## the view in a real Chromium, and the whole in a real JupyterLab
+	$(PYTEST) -n $(JOBS) --dist loadfile -m browser
+
+bench: $(VENV)/test ## the claims, as ratios of one run
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) $$file; done
+
+wheel: $(VENV)/test ## build the wheel and try it in an environment of its own
+	$(PY) scripts/check_wheel.py
+
+clean: ## remove what the verbs made
+	rm -rf $(VENV) .cache .demo dist labextension/node_modules
+
+# A stamp in .venv says what is installed, and a changed pyproject.toml makes it stale.
+$(VENV)/base: scripts/make_venv.py
+	$(PYTHON) scripts/make_venv.py $(VENV)
+	touch $@
+
+$(VENV)/lab: pyproject.toml | $(VENV)/base
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[codex,lab]'
+	touch $@
+
+$(VENV)/test: pyproject.toml | $(VENV)/base
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[codex,lab,test]'
+	touch $@ $(VENV)/lab
+
+$(VENV)/system: scripts/system_packages.sh | $(VENV)/base
+	bash scripts/system_packages.sh
+	touch $@
+
+$(CODEX_CACHE)/ready: scripts/fetch_codex.sh | $(VENV)/system
+	bash scripts/fetch_codex.sh $(CODEX_CACHE) $(CODEX_VERSIONS)
+	touch $@
+
+.PHONY: help demo test style types layers frontend unit integration notebooks browser bench wheel clean

@@ -1,0 +1,137 @@
+"""Build the wheel, look into it, install it into an environment of its own and run a turn there.
+
+The environment sees neither the checkout nor node. To save minutes, the libraries that the wheel
+requires come from the environment that runs this script; that they are the right ones is checked
+against the metadata of the wheel.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "codex_nb"
+NOTEBOOK = ROOT / "notebooks" / "01_first_session.ipynb"
+SAID = "Busiest: **Harbour**"
+LIMIT = 300.0
+MAX_SIZE = 1_000_000
+
+CHECK_REQUIREMENTS = """
+from importlib.metadata import distribution, version
+from packaging.requirements import Requirement
+import codex_nb
+for text in distribution("codex-nb").requires:
+    needed = Requirement(text)
+    if needed.marker is None or needed.marker.evaluate({"extra": "codex"}):
+        assert needed.specifier.contains(version(needed.name)), f"{text}: {version(needed.name)}"
+print(codex_nb.__file__)
+"""
+
+
+def main() -> None:
+    """Build, look, install, try."""
+    with tempfile.TemporaryDirectory(prefix="codex-nb-wheel-") as scratch:
+        folder = Path(scratch).resolve()
+        wheel = build(folder / "dist")
+        look_into(wheel)
+        python = install(wheel, folder / "env")
+        try_out(python, folder)
+    print(f"{wheel.name}: complete, and a turn ran with it")
+
+
+def build(folder: Path) -> Path:
+    """Build the wheel as an installer would."""
+    run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT])
+    [wheel] = folder.glob("*.whl")
+    return wheel
+
+
+def look_into(wheel: Path) -> None:
+    """Make sure that it holds the package, whole, and nothing else."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    package = {
+        path.relative_to(ROOT).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    info = "-".join(wheel.name.split("-")[:2]) + ".dist-info"
+    licences = ("licenses/LICENSE", "licenses/codex_nb/labextension/LICENSES.txt")
+    about = {f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", *licences)}
+    if names != package | about:
+        sys.exit(
+            f"{wheel.name} lacks {sorted((package | about) - names)} "
+            f"and has {sorted(names - package - about)} on top."
+        )
+    needed = {"py.typed", "labextension/widget.js", "labextension/widget.css"}
+    needed |= {"replay/scenarios/first-session.toml", "labextension/LICENSES.txt"}
+    missing = sorted(name for name in needed if f"codex_nb/{name}" not in names)
+    strange = sorted(name for name in package if not name.endswith((".py", *_DATA)))
+    if missing or strange or wheel.stat().st_size > MAX_SIZE:
+        size = wheel.stat().st_size
+        sys.exit(f"{wheel.name}: missing {missing}, strange {strange}, {size:,} bytes.")
+
+
+_DATA = ("py.typed", ".js", ".css", ".json", ".toml", "LICENSES.txt")
+
+
+def install(wheel: Path, folder: Path) -> Path:
+    """Install it, with the libraries of this environment behind it; return the Python there."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    python = folder / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install"]
+    run([*pip, "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", wheel])
+    site = next(folder.glob("lib/python*/site-packages"))
+    # What .pth files over there add, such as this checkout, is not added by this line.
+    site.joinpath("zz-libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+def try_out(python: Path, folder: Path) -> None:
+    """Run the first notebook there, in an empty home and without node."""
+    trap = folder / "bin"
+    trap.mkdir()
+    called = folder / "node-was-called"
+    for name in ("node", "npm", "npx"):
+        trap.joinpath(name).write_text(f"#!/bin/sh\ntouch '{called}'\nexit 127\n")
+        trap.joinpath(name).chmod(0o755)
+    env = {
+        "HOME": str(folder / "home"),
+        "PATH": os.pathsep.join([str(trap), str(python.parent), os.environ["PATH"]]),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "CODEX_NB_REPLAY_SPEED": "0",
+    }
+    where = run([python, "-P", "-c", CHECK_REQUIREMENTS], cwd=folder, env=env).strip()
+    if not Path(where).is_relative_to(python.parent.parent):
+        sys.exit(f"codex_nb was imported from {where}, not from the wheel.")
+    demo = folder / "demo.py"
+    demo.write_bytes(ROOT.joinpath("scripts", "demo.py").read_bytes())
+    work = ["--headless", "--work", folder / "work", NOTEBOOK]
+    printed = run([python, demo, *work], cwd=folder, env=env)
+    if SAID not in printed:
+        sys.exit(f"The notebook did not say {SAID!r}:\n{printed}")
+    if called.exists():
+        sys.exit("Something called node.")
+
+
+def run(
+    argv: list[str | Path], *, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> str:
+    """Run a program to its end and return what it printed; any failure ends this script."""
+    done = subprocess.run(
+        argv, cwd=cwd, env=env, capture_output=True, text=True, timeout=LIMIT, check=False
+    )
+    if done.returncode != 0:
+        words = " ".join(map(str, argv))
+        sys.exit(f"{words}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+main()

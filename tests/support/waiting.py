@@ -1,0 +1,57 @@
+"""Waiting in tests: for conditions, never for time to pass, and never without a limit.
+
+CODEX_NB_TEST_SCALE multiplies every limit, for slow machines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
+
+_SCALE = float(os.environ.get("CODEX_NB_TEST_SCALE", "1"))
+
+
+def scaled(seconds: float) -> float:
+    """A limit in seconds, for this machine."""
+    return seconds * _SCALE
+
+
+def run(coroutine: Coroutine[object, object, T], *, seconds: float = 60) -> T:
+    """Run a test's coroutine in an event loop of its own, within a limit."""
+
+    async def limited() -> T:
+        async with asyncio.timeout(scaled(seconds)):
+            return await coroutine
+
+    return asyncio.run(limited())
+
+
+async def wait_until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
+    """Wait for something outside of this event loop, which can only be looked at again and again.
+
+    Raises:
+        TimeoutError: It did not happen within the limit.
+    """
+    async with asyncio.timeout(scaled(seconds)):
+        while not condition():  # noqa: ASYNC110 - no event of this loop tells
+            await asyncio.sleep(0.01)
+
+
+def wait_until_now(condition: Callable[[], bool], *, seconds: float = 10) -> None:
+    """The same for tests without an event loop.
+
+    Raises:
+        TimeoutError: It did not happen within the limit.
+    """
+    end = time.monotonic() + scaled(seconds)
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.01)
