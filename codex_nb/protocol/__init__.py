@@ -1,0 +1,1 @@
+"""The app-server protocol of codex, without I/O."""
