@@ -1,0 +1,1 @@
+"""Where processes run: a protocol for hosts, and the local machine as one."""

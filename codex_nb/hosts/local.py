@@ -1,0 +1,143 @@
+"""The machine that this code runs on, as a host.
+
+File operations are done on the spot: they take microseconds, and a thread would cost a long-lived
+process more memory than they cost time. Only trees, whose size is unknown, are removed in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from codex_nb.errors import HostError
+from codex_nb.hosts import files
+from codex_nb.hosts.base import OUTPUT_LIMIT, Completed
+from codex_nb.hosts.local_process import LocalProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+
+class LocalHost:
+    """A `Host` for this machine and this user."""
+
+    @property
+    def name(self) -> str:
+        """See `Host.name`."""
+        return "local"
+
+    async def start(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> LocalProcess:
+        """See `Host.start`."""
+        return await LocalProcess.start(argv, cwd=cwd, env=env, host=self.name)
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str,
+        env: Mapping[str, str],
+        timeout: float,
+        stdin: bytes = b"",
+    ) -> Completed:
+        """See `Host.run`."""
+        process = await self.start(argv, cwd=cwd, env=env)
+        try:
+            async with asyncio.timeout(timeout), asyncio.TaskGroup() as tasks:
+                stdout = tasks.create_task(_read_all(process.read_stdout))
+                stderr = tasks.create_task(_read_all(process.read_stderr))
+                await _feed(process, stdin)
+                status = await process.wait()
+        except* TimeoutError:
+            raise HostError(
+                f"{argv[0]} on {self.name} did not end within {timeout:g} s and was killed"
+            ) from None
+        except* _TooMuchOutputError:
+            raise HostError(
+                f"{argv[0]} on {self.name} wrote more than {OUTPUT_LIMIT:,} bytes and was killed"
+            ) from None
+        finally:
+            await process.kill()
+        return Completed(exit_status=status, stdout=stdout.result(), stderr=stderr.result())
+
+    async def make_folder(self, path: str, *, mode: int = 0o700) -> None:
+        """See `Host.make_folder`."""
+        files.make_folder(path, mode=mode)
+
+    async def write_file(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
+        """See `Host.write_file`."""
+        files.write_file(path, data, mode=mode)
+
+    async def read_file(self, path: str, *, limit: int) -> bytes:
+        """See `Host.read_file`."""
+        return files.read_file(path, limit=limit)
+
+    async def exists(self, path: str) -> bool:
+        """See `Host.exists`."""
+        return files.exists(path)
+
+    async def is_folder(self, path: str) -> bool:
+        """See `Host.is_folder`."""
+        return files.is_folder(path)
+
+    async def is_writable(self, path: str) -> bool:
+        """See `Host.is_writable`."""
+        return os.access(path, os.W_OK)
+
+    async def real_path(self, path: str) -> str:
+        """See `Host.real_path`."""
+        return files.real_path(path)
+
+    async def remove_tree(self, path: str) -> None:
+        """See `Host.remove_tree`."""
+        await asyncio.to_thread(files.remove_tree, path)
+
+    async def remove_folder_if_empty(self, path: str) -> bool:
+        """See `Host.remove_folder_if_empty`."""
+        return files.remove_folder_if_empty(path)
+
+    async def list_folder(self, path: str) -> list[str]:
+        """See `Host.list_folder`."""
+        return files.list_folder(path)
+
+    async def environment(self) -> dict[str, str]:
+        """See `Host.environment`."""
+        return dict(os.environ)
+
+    async def file_stamp(self, path: str) -> str:
+        """See `Host.file_stamp`."""
+        return files.file_stamp(path)
+
+    async def identity(self) -> str:
+        """See `Host.identity`."""
+        boot = files.linux_boot()
+        if not boot:
+            sysctl = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
+            done = await self.run(sysctl, cwd="/", env={}, timeout=10)
+            boot = done.stdout.decode(errors="replace").strip()
+        return f"{os.uname().nodename}:{boot}:{os.getuid()}"
+
+
+class _TooMuchOutputError(Exception):
+    """A stream went over OUTPUT_LIMIT."""
+
+
+async def _read_all(read: Callable[[], Awaitable[bytes]]) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while data := await read():
+        chunks.append(data)
+        size += len(data)
+        if size > OUTPUT_LIMIT:
+            raise _TooMuchOutputError
+    return b"".join(chunks)
+
+
+async def _feed(process: LocalProcess, stdin: bytes) -> None:
+    try:
+        if stdin:
+            await process.write_stdin(stdin)
+    except HostError:
+        return  # a program that does not read its input to the end is no failure
+    finally:
+        await process.close_stdin()
