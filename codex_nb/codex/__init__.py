@@ -1,0 +1,1 @@
+"""What we know of the codex program: where it is, its set-up, what it may do, how to talk to it."""
