@@ -1,0 +1,170 @@
+"""The start and the clean-up of codex for one session: everything between a spec and a thread.
+
+In order: the program, its check, the replay, the folders, the sandbox probe, the app-server. Each
+is undone in reverse by the stack that the caller holds, and what codex leaves in writable folders
+is removed last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from codex_nb import __version__
+from codex_nb.codex.app_server import AppServer
+from codex_nb.codex.binary import check_program, find_codex
+from codex_nb.codex.home import SessionHome
+from codex_nb.codex.primed import prime
+from codex_nb.codex.sandbox import Leftovers, probe_sandbox
+from codex_nb.codex.settings import merged
+from codex_nb.errors import HostError
+from codex_nb.sessions.processes import kill_marked_processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AsyncExitStack
+
+    from codex_nb.hosts.base import Host
+    from codex_nb.protocol.messages import JsonObject
+    from codex_nb.sessions.spec import SessionSpec
+
+CATALOG = "models.json"
+
+
+class Launch:
+    """One start of codex.
+
+    Args:
+        spec: What the session is to be.
+        folder: The session folder.
+        host: Where codex runs.
+
+    Attributes:
+        version: Of codex; "" until it is known.
+        warning: What the person should know of this start, and what to do; empty if nothing.
+        leftovers: What a sweep after a crash must know, as JSON; "" until codex may have left
+            something.
+    """
+
+    def __init__(self, spec: SessionSpec, folder: str, host: Host) -> None:
+        self._spec = spec
+        self._host = host
+        self._home = SessionHome(folder)
+        self._leftovers: Leftovers | None = None
+        self.version = ""
+        self.leftovers = ""
+        self.warning = ("", "")
+
+    async def start(self, stack: AsyncExitStack, *, progress: Callable[[str], None]) -> AppServer:
+        """Start codex app-server; it ends when the stack unwinds.
+
+        Raises:
+            CodexNBError: Codex is missing, too old, cannot confine commands here, or does not
+                start.
+        """
+        spec, host = self._spec, self._host
+        program = find_codex(spec.codex)
+        self.version = program.version
+        await check_program(program, host)
+        settings = merged(spec.posture.config(), spec.settings)
+        files = {}
+        if spec.replay:
+            from codex_nb.replay.model import ReplayModel, load_replay
+
+            model = await stack.enter_async_context(ReplayModel(load_replay(spec.replay)))
+            settings = merged(settings, model.codex_config(f"{self._home.codex}/{CATALOG}"))
+            files[CATALOG] = json.dumps(model.catalog()).encode()
+        foreign = await self._folder_with_settings()
+        if foreign:
+            self.warning = (
+                f"The Codex settings in {foreign}/.codex are not used: they could start programs "
+                "outside the sandbox.",
+                f"If you trust them: -c 'projects.\"{spec.cwd}\".trust_level=trusted'.",
+            )
+        await self._home.lay_out(
+            host, config=settings, files=files, cwd=spec.cwd, trusted=not foreign
+        )
+        await prime(program, host, self._home, session=spec.id)
+        env = self._home.environment(
+            _with_this_python(os.environ),
+            spec.env,
+            program,
+            session=spec.id,
+            offline=bool(spec.replay) and not spec.network,
+        )
+        await self._keep_path(env["PATH"])
+        if spec.sandbox != "danger-full-access":
+            progress("Trying the sandbox")
+            await probe_sandbox(program, host, folder=self._home.folder, env=env)
+        roots = (spec.cwd, *spec.allow, self._home.tmp)
+        self._leftovers = await Leftovers.look(host, roots)
+        self.leftovers = self._leftovers.to_json()
+        progress("Starting Codex")
+        server = await AppServer.start(
+            host,
+            program,
+            cwd=spec.cwd,
+            env=env,
+            start_timeout=spec.start_timeout.total_seconds(),
+            client_version=__version__,
+        )
+        stack.push_async_callback(server.close)
+        return server
+
+    async def _folder_with_settings(self) -> str:
+        """The folder that brings settings of its own, of those from which codex would take them.
+
+        These are the working folder and, in a git repository, the folders above it up to its root.
+        An MCP server that such settings name runs outside the sandbox, and nobody is asked.
+        """
+        cwd, host = PurePosixPath(self._spec.cwd), self._host
+        folders = [str(cwd)]
+        for above in (cwd, *cwd.parents):
+            if await host.exists(f"{above}/.git"):
+                depth = len(cwd.parts) - len(above.parts)
+                folders += [str(folder) for folder in list(cwd.parents)[:depth]]
+                break
+        for folder in folders:
+            settings = f"{folder}/.codex"
+            if await host.is_folder(settings) and await host.list_folder(settings):
+                return folder
+        return ""
+
+    async def _keep_path(self, path: str) -> None:
+        """Codex runs commands in login shells, whose system-wide profile may set another PATH."""
+        profile = f"export PATH={shlex.quote(path)}\n".encode()
+        for name in (".profile", ".zprofile"):
+            await self._host.write_file(f"{self._home.home}/{name}", profile)
+
+    def thread_params(self) -> JsonObject:
+        """Parameters of thread/start and thread/resume that are the same every time."""
+        params: JsonObject = {"cwd": self._spec.cwd, **self._spec.posture.thread_params()}
+        if self._spec.model:
+            params["model"] = self._spec.model
+        return params
+
+    async def clean_up(self) -> None:
+        """Remove what codex left: processes, empty folders, its home but for the rollouts."""
+        kill_marked_processes(self._spec.id)
+        if self._leftovers is not None:
+            await self._leftovers.remove(self._host)
+        try:
+            await self._home.prune(self._host)
+        except HostError:
+            # A process that was just killed may still hold a file for a moment; the next sweep
+            # removes it.
+            await self._home.prune(self._host)
+
+
+def _with_this_python(user_env: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which `python` is the notebook's; a kernel need not have activated it."""
+    # Not resolved: the folder of the environment is meant, not that of the Python it links to.
+    folder = str(Path(sys.executable).parent)
+    path = user_env.get("PATH", os.defpath)
+    if folder in path.split(os.pathsep):
+        return dict(user_env)
+    return {**user_env, "PATH": f"{folder}{os.pathsep}{path}"}

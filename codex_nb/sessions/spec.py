@@ -1,0 +1,192 @@
+"""What a session is to be, as one value that was checked before anything starts.
+
+A spec travels from the one who asks (a magic, a script) to the session host on the host's stdin,
+never in argv, because `env` may hold secrets. Only the names of those variables are kept after the
+start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from codex_nb.codex.posture import Ask, Posture, Sandbox
+from codex_nb.errors import ProtocolError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from codex_nb.protocol.messages import JsonObject
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+"""Reasoning efforts that codex 0.142 to 0.169 name; which of them a model takes is the model's own
+matter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSpec:
+    """What a session is to be.
+
+    Attributes:
+        id: Names the session folder; made by `new_id` unless an ended session is taken up again.
+        name: What a person calls it.
+        cwd: Absolute path of the folder that codex works in.
+        notebook: Path of the notebook that asked for it, or "".
+        model: Model of every turn, or "" for codex's own default.
+        effort: Reasoning effort of every turn, or "" for the model's default.
+        sandbox: What commands may write.
+        network: Whether sandboxed commands may use the network.
+        allow: Absolute paths of further writable folders.
+        ask: When codex asks before it acts.
+        env: Variables for codex and its commands beyond the allow-list.
+        settings: Codex settings as a nested dictionary, as `-c` gave them.
+        replay: Path of a scenario or recording that stands in for the model, or "".
+        codex: Configured path of the program, or "" to look for it.
+        unattended: Nobody can be asked: every approval is declined at once.
+        turn_timeout: A turn that takes longer is interrupted; zero means no limit.
+        idle_timeout: Time without a turn after which the session ends; zero means never.
+        approval_timeout: An approval that nobody answered is declined after this time.
+        reconnect_timeout: A turn fails when its model is out of reach for so long; zero waits for
+            ever.
+        start_timeout: Time that codex has to start and to answer.
+        resume: Thread id to take up again, or "".
+    """
+
+    id: str
+    name: str
+    cwd: str
+    notebook: str = ""
+    model: str = ""
+    effort: str = ""
+    sandbox: Sandbox = "workspace-write"
+    network: bool = False
+    allow: tuple[str, ...] = ()
+    ask: Ask = "on-request"
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    settings: JsonObject = field(default_factory=dict, repr=False)
+    replay: str = ""
+    codex: str = ""
+    unattended: bool = False
+    turn_timeout: timedelta = timedelta(0)
+    idle_timeout: timedelta = timedelta(hours=1)
+    approval_timeout: timedelta = timedelta(minutes=30)
+    reconnect_timeout: timedelta = timedelta(minutes=2)
+    start_timeout: timedelta = timedelta(seconds=30)
+    resume: str = ""
+
+    @property
+    def posture(self) -> Posture:
+        """What the sandbox allows in this session."""
+        return Posture(
+            sandbox=self.sandbox, network=self.network, writable_roots=self.allow, ask=self.ask
+        )
+
+    def check(self) -> None:
+        """Refuse what cannot be meant, before anything starts.
+
+        Raises:
+            UsageError: A value is impossible, or two of them contradict each other.
+        """
+        self.posture.check()
+        if self.replay and self.model:
+            raise UsageError(
+                "--replay and --model contradict each other: a replay brings its own model.",
+                hint="Leave --model out, or run without --replay.",
+            )
+        if self.replay and {"model_provider", "model_providers", "model"} & self.settings.keys():
+            raise UsageError(
+                "--replay and -c model_provider contradict each other: a replay is the provider.",
+                hint="Leave one of the two out.",
+            )
+        for option, value in (
+            ("--timeout", self.turn_timeout),
+            ("CodexNB.idle_timeout", self.idle_timeout),
+            ("CodexNB.reconnect_timeout", self.reconnect_timeout),
+        ):
+            if value < timedelta(0):
+                raise UsageError(
+                    f"{option} is {value.total_seconds():g} s, and a time cannot be negative.",
+                    hint="Give a number of seconds; 0 means no limit.",
+                )
+        for option, value in (
+            ("CodexNB.approval_timeout", self.approval_timeout),
+            ("CodexNB.start_timeout", self.start_timeout),
+        ):
+            if value <= timedelta(0):
+                raise UsageError(
+                    f"{option} is {value.total_seconds():g} s and must be above zero.",
+                    hint="Give a number of seconds.",
+                )
+        for path in (self.cwd, *self.allow):
+            if not Path(path).is_absolute():
+                raise UsageError(f"{path!r} is not an absolute path.", hint="Give the whole path.")
+
+    def described(self) -> JsonObject:
+        """What the transcript's session shows of it; holds no secret."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "host": "local",
+            "cwd": self.cwd,
+            "notebook": self.notebook,
+            "model": self.model or None,
+            "effort": self.effort or None,
+            "sandbox": self.sandbox,
+            "network": self.network,
+            "ask": self.ask,
+            "replay": Path(self.replay).stem,
+        }
+
+    def fixed(self) -> dict[str, object]:
+        """What a session keeps all its life, by the names of the options; holds no secret."""
+        settings = json.dumps(self.settings, sort_keys=True).encode()
+        return {
+            "sandbox": self.sandbox,
+            "network": self.network,
+            "allow": list(self.allow),
+            "ask": self.ask,
+            "replay": self.replay,
+            "env": sorted(self.env),
+            "settings": hashlib.sha256(settings).hexdigest(),
+        }
+
+    def with_fixed(self, values: Mapping[str, object]) -> SessionSpec:
+        """The spec with what `fixed` told, as far as it can be had back from that."""
+        kept: dict[str, Any] = {k: v for k, v in values.items() if k not in ("env", "settings")}
+        if isinstance(allow := kept.get("allow"), list):
+            kept["allow"] = tuple(allow)
+        return replace(self, **kept)
+
+    def to_json(self) -> str:
+        """The spec as one JSON text; it holds the values of `env`."""
+        values = asdict(self)
+        return json.dumps(
+            {k: v.total_seconds() if isinstance(v, timedelta) else v for k, v in values.items()}
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> SessionSpec:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ProtocolError: It is no spec.
+        """
+        try:
+            values = json.loads(text)
+            for name in [name for name in values if name.endswith("_timeout")]:
+                values[name] = timedelta(seconds=values[name])
+            values["allow"] = tuple(values["allow"])
+            return cls(**values)
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise ProtocolError(f"The session host got a spec that it cannot read: {exc}.") from exc
+
+
+def new_id() -> str:
+    """A session id: sorts by time of birth, is a safe file name and cannot be guessed."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
