@@ -1,0 +1,69 @@
+/** The comm of an anywidget as a transport: frames and replies are its custom messages. */
+
+import { isObject, textOf } from "./core/json";
+import { type Operation, Refusal, type Transport } from "./tokens";
+
+/** What this view uses of an anywidget model. */
+export interface Model {
+  get(name: string): unknown;
+  on(event: string, callback: (...values: unknown[]) => void): void;
+  off(event: string, callback: (...values: unknown[]) => void): void;
+  send(content: unknown): void;
+}
+
+interface Waiting {
+  resolve(): void;
+  reject(problem: Error): void;
+}
+
+export class CommTransport implements Transport {
+  private readonly waiting = new Map<string, Waiting>();
+  private readonly listeners = new Set<(frame: unknown) => void>();
+  /** Several views share one comm, and each answer reaches all of them. */
+  private readonly prefix = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  private last = 0;
+
+  constructor(private readonly model: Model) {
+    model.on("msg:custom", this.receive);
+  }
+
+  request(operation: Operation): Promise<void> {
+    const id = `${this.prefix}-${++this.last}`;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.model.send({ id, ...operation });
+    });
+  }
+
+  requestSnapshot(): void {
+    this.model.send({ op: "snapshot" });
+  }
+
+  listen(onFrame: (frame: unknown) => void): () => void {
+    this.listeners.add(onFrame);
+    return () => this.listeners.delete(onFrame);
+  }
+
+  dispose(): void {
+    this.model.off("msg:custom", this.receive);
+    this.listeners.clear();
+    this.waiting.clear();
+  }
+
+  private readonly receive = (message: unknown): void => {
+    if (!isObject(message)) return;
+    if (!("reply" in message)) {
+      for (const listener of this.listeners) listener(message);
+      return;
+    }
+    const id = String(message.reply);
+    const waiting = this.waiting.get(id);
+    this.waiting.delete(id);
+    if (isObject(message.error)) {
+      const { error } = message;
+      waiting?.reject(new Refusal(textOf(error.message) || "The session refused.", textOf(error.hint)));
+    } else {
+      waiting?.resolve();
+    }
+  };
+}

@@ -1,0 +1,21 @@
+/** What the parts of a view share. */
+
+import type { Operation, Session, Item } from "../tokens";
+
+export interface Context {
+  session: Session;
+  /** Sends an operation; rejects with a `Refusal`. */
+  request(operation: Operation): Promise<void>;
+  /** Unix seconds by the clock of the session host, as far as the events that came have told it. */
+  now(): number;
+}
+
+/** The drawing of one entry. It is made once and then kept in step with its value. */
+export interface Drawing<T> {
+  readonly element: HTMLElement;
+  update(value: T): void;
+  /** Called once a second while the session works. */
+  tick?(): void;
+}
+
+export type ItemDrawing = Drawing<Item>;

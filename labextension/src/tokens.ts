@@ -1,0 +1,142 @@
+/**
+ * The words that the view shares with its transports: types of the transcript, frames and operations.
+ *
+ * Nothing here has a side effect. docs/architecture.md is the source; values that arrive are `Json` until
+ * core/read.ts has looked at them.
+ */
+
+export type Json = null | boolean | number | string | Json[] | JsonObject;
+export interface JsonObject {
+  [key: string]: Json;
+}
+
+export type Decision = "accept" | "accept_for_session" | "accept_rule" | "decline" | "cancel";
+
+/** What a view asks of the session; a transport adds the request id. */
+export type Operation =
+  | { op: "interrupt" }
+  | { op: "answer"; approval: string; decision: Decision; reason?: string }
+  | { op: "close" };
+
+/** The turns that a view shows: indices into transcript.turns, `to` exclusive, null for "and all that follow". */
+export interface Window {
+  from: number;
+  to: number | null;
+}
+
+/** How a view reaches its session: the comm of a widget now, a WebSocket later. */
+export interface Transport {
+  /** Sends one operation; rejects with a `Refusal` when the session answers with an error. */
+  request(operation: Operation): Promise<void>;
+  /** Asks for a snapshot frame, which comes to the listener of `listen`. */
+  requestSnapshot(): void;
+  /** Calls back for every frame, unread, until the function that it returns is called. */
+  listen(onFrame: (frame: unknown) => void): () => void;
+}
+
+/** The session answered an operation with an error. */
+export class Refusal extends Error {
+  constructor(
+    message: string,
+    readonly hint: string,
+  ) {
+    super(message);
+    this.name = "Refusal";
+  }
+}
+
+export interface Session {
+  id: string;
+  name: string;
+  host: string;
+  cwd: string;
+  status: string;
+  detail: string;
+  hint: string;
+  threadId: string;
+  model: string;
+  effort: string;
+  sandbox: string;
+  network: boolean;
+  ask: string;
+  replay: string;
+  codexVersion: string;
+}
+
+export interface TurnError {
+  message: string;
+  kind: string;
+  detail: string;
+  hint: string;
+  statusCode: number | null;
+}
+
+export interface Turn {
+  id: string;
+  status: string;
+  startedAt: number | null;
+  completedAt: number | null;
+  error: TurnError | null;
+}
+
+export interface Item {
+  id: string;
+  turn: string;
+  thread: string;
+  type: string;
+  status: string;
+  text: string;
+  output: string;
+  startedAt: number | null;
+  completedAt: number | null;
+  body: JsonObject;
+}
+
+export interface FileChange {
+  path: string;
+  kind: "add" | "delete" | "update";
+  movedTo: string;
+  /** The content of the file for add and delete, hunks of a unified diff for update. */
+  diff: string;
+}
+
+export interface Approval {
+  id: string;
+  kind: string;
+  item: string;
+  turn: string;
+  title: string;
+  reason: string;
+  command: string;
+  cwd: string;
+  host: string;
+  changes: FileChange[];
+  permissions: Json;
+  decisions: Decision[];
+  rule: string;
+  status: string;
+  decision: string;
+  note: string;
+  createdAt: number | null;
+  expiresAt: number | null;
+}
+
+export interface Notice {
+  id: string;
+  level: string;
+  text: string;
+  hint: string;
+  at: number | null;
+}
+
+export interface Plan {
+  turn: string;
+  explanation: string;
+  steps: { step: string; status: string }[];
+}
+
+export interface Usage {
+  total: number;
+  last: number;
+  contextWindow: number | null;
+}

@@ -1,0 +1,37 @@
+"""The committed bundle of the view is the one that its sources make."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ROOT / "labextension"
+BUILT = ROOT / "codex_nb" / "labextension"
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_stamp_names_these_sources_and_these_files() -> None:
+    singles = ["package.json", "package-lock.json", "tsconfig.json", "build.mjs"]
+    found = [path for path in (SOURCES / "src").rglob("*") if path.is_file()]
+    paths = sorted([path.relative_to(SOURCES).as_posix() for path in found] + singles)
+    lines = "".join(f"{path} {sha256(SOURCES / path)}\n" for path in paths)
+
+    stamp = json.loads((BUILT / "stamp.json").read_text())
+
+    assert stamp == {
+        "sources": hashlib.sha256(lines.encode()).hexdigest(),
+        "files": {name: sha256(BUILT / name) for name in ("widget.js", "widget.css")},
+    }
+
+
+def test_the_lock_file_names_no_registry() -> None:
+    lock = json.loads((SOURCES / "package-lock.json").read_text())
+
+    named = [name for name, package in lock["packages"].items() if "resolved" in package]
+
+    assert named == []
