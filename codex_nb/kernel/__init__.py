@@ -1,0 +1,1 @@
+"""What runs inside the kernel: the magics, the handle of a run and its display."""

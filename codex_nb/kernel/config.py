@@ -1,0 +1,116 @@
+"""The settings of codex_nb inside a kernel: defaults of every option of the magics.
+
+`%config CodexNB` lists them; a profile's config file and the command line set them as
+`CodexNB.<name>`.
+"""
+
+from __future__ import annotations
+
+from traitlets import Bool, CaselessStrEnum, Dict, Float, List, TraitError, Unicode, validate
+from traitlets.config import Configurable
+
+SANDBOXES = ("read-only", "workspace-write", "danger-full-access")
+ASKS = ("untrusted", "on-request", "never")
+
+
+class CodexNB(Configurable):
+    """Defaults of `%codex_run`."""
+
+    codex = Unicode(
+        "",
+        help="Path of the codex program, or of its package folder. Default: empty, which looks "
+        "for the PyPI wheel, then on PATH, then in the cache of codex_nb.",
+    ).tag(config=True)
+    cwd = Unicode(
+        "", help="Folder that Codex works in. Default: empty, which means the notebook's folder."
+    ).tag(config=True)
+    model = Unicode("", help="Model. Default: empty, which means Codex's own default.").tag(
+        config=True
+    )
+    effort = Unicode(
+        "",
+        help="Reasoning effort, such as low, medium or high. Default: empty, which means the "
+        "model's default.",
+    ).tag(config=True)
+    sandbox = CaselessStrEnum(
+        SANDBOXES,
+        "workspace-write",
+        help="What commands may write: nothing (read-only), the working folder and the folders "
+        "of `allow` (workspace-write), or everything (danger-full-access). Default: "
+        "workspace-write.",
+    ).tag(config=True)
+    network = Bool(
+        default_value=False,
+        help="Whether sandboxed commands may use the network. Default: False.",
+    ).tag(config=True)
+    allow = List(
+        Unicode(), help="Further folders that commands may write. Default: empty, which means none."
+    ).tag(config=True)
+    ask = CaselessStrEnum(
+        ASKS,
+        "on-request",
+        help="When Codex asks before it acts: for everything that is not known to be safe "
+        "(untrusted), when it wants to leave the sandbox (on-request), or never. Default: "
+        "on-request.",
+    ).tag(config=True)
+    env = List(
+        Unicode(),
+        help="Environment variables for Codex, as NAME (this kernel's value) or NAME=VALUE. "
+        "Default: empty, which means only the harmless ones of the allow-list.",
+    ).tag(config=True)
+    settings = Dict(
+        help="Codex settings for every session, nested as in Codex's config.toml. Default: empty."
+    ).tag(config=True)
+    replay = Unicode(
+        "",
+        help="Name or path of a replay that stands in for the model. Default: empty, which "
+        "means a real model.",
+    ).tag(config=True)
+    wait = Bool(
+        default_value=False,
+        help="Whether a cell waits until the turn is over. Default: False. A notebook that is "
+        "executed without a person (jupyter execute, nbconvert, papermill) always waits.",
+    ).tag(config=True)
+    timeout = Float(
+        0.0,
+        min=0,
+        help="Seconds after which a turn is interrupted. Default: 0, which means no limit.",
+    ).tag(config=True)
+    idle_timeout = Float(
+        3600.0,
+        min=0,
+        help="Seconds without a turn after which a session ends; its thread can be taken up "
+        "again. Default: 3600. 0 means never.",
+    ).tag(config=True)
+    approval_timeout = Float(
+        1800.0,
+        min=1,
+        help="Seconds after which a question that nobody answered is declined. Default: 1800.",
+    ).tag(config=True)
+    reconnect_timeout = Float(
+        120.0,
+        min=0,
+        help="Seconds that Codex may try to reach its model before the turn fails. Default: "
+        "120. 0 means for ever.",
+    ).tag(config=True)
+    start_timeout = Float(
+        30.0, min=1, help="Seconds that Codex has to start and to answer. Default: 30."
+    ).tag(config=True)
+    keep_days = Float(
+        30.0,
+        min=0,
+        help="Days that the log and the thread of an ended session are kept. Default: 30. 0 "
+        "means for ever.",
+    ).tag(config=True)
+    state_dir = Unicode(
+        "",
+        help="Folder for the sessions of this user. Default: empty, which means `codex-nb` in "
+        "Jupyter's runtime folder.",
+    ).tag(config=True)
+
+    @validate("env")
+    def _check_env(self, proposal: dict[str, list[str]]) -> list[str]:
+        for entry in proposal["value"]:
+            if not entry.partition("=")[0].isidentifier():
+                raise TraitError(f"{entry!r} is neither NAME nor NAME=VALUE.")
+        return proposal["value"]
