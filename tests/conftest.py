@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,18 @@ from tests.support.processes import end_processes_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+TMP = Path("/tmp")  # noqa: S108 - it is looked at, and nothing is written
+LEFT_BY_A_SANDBOX = [TMP / name for name in (".git", ".codex", ".agents", ".aws")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_folder_left() -> Iterator[None]:
+    """Fail a run in which a sandbox could write to everyone's /tmp, and left its folders there."""
+    before = {path for path in LEFT_BY_A_SANDBOX if path.exists()}
+    yield
+    assert {path for path in LEFT_BY_A_SANDBOX if path.exists()} <= before
 
 
 @pytest.fixture(autouse=True)

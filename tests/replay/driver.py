@@ -72,6 +72,8 @@ class Codex:
             "features": {"plugins": False},
             "analytics": {"enabled": False},
             "check_for_update_on_startup": False,
+            # An ended sandbox leaves empty folders in what it could write; not in everyone's /tmp.
+            "sandbox_workspace_write": {"exclude_slash_tmp": True},
         }
         options = [word for setting in _flat(settings) for word in ("-c", setting)]
         self._process = await asyncio.create_subprocess_exec(
