@@ -12,7 +12,7 @@ def main():
     if sys.version_info < (3, 11):
         sys.exit(
             "This needs Python 3.11 or newer, and %s is %s.\n"
-            "Install one and name it: make PYTHON=python3.12 …"
+            "Install one and name it: make PYTHON=python3.12 ..."
             % (sys.executable, sys.version.split()[0])
         )
     try:
@@ -21,7 +21,7 @@ def main():
     except ImportError:
         sys.exit(
             "This Python cannot make virtual environments.\n"
-            "As root: apt-get install python3-venv — or name another one: make PYTHON=python3.12 …"
+            "As root: apt-get install python3-venv, or name another: make PYTHON=python3.12 ..."
         )
     venv.create(sys.argv[1], with_pip=True)
     python = sys.argv[1] + "/bin/python"
