@@ -131,8 +131,7 @@ class Session:
         self._server = None
         failed = self.ended == "failed"
         session = _object(self._reducer.transcript["session"])
-        why: JsonObject = {"kind": "ended"}
-        why |= {"message": session.get("detail"), "hint": session.get("hint")}
+        why = {"kind": "ended", "message": session.get("detail"), "hint": session.get("hint")}
         self._emit(
             self._reducer.close_open(
                 status="failed" if failed else "interrupted",

@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from tests.support.waiting import scaled
+from tests.support.waiting import scaled, wait_until_now
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,14 +115,19 @@ class Lab:
 
     def _wait_url(self, runtime: Path) -> str:
         info = runtime / f"jpserver-{self._server.pid}.json"
-        end = time.monotonic() + scaled(60)
-        while time.monotonic() < end and self._server.poll() is None:
-            try:
-                return str(json.loads(info.read_text())["url"])
-            except (OSError, ValueError):
-                time.sleep(0.05)  # a file that appears can only be looked for
-        self.close()
-        raise AssertionError((self.folder / "lab.log").read_text())
+        found: list[str] = []
+
+        def is_written() -> bool:
+            with suppress(OSError, ValueError):  # not there yet, or half of it
+                found.append(str(json.loads(info.read_text())["url"]))
+            return bool(found) or self._server.poll() is not None
+
+        try:
+            wait_until_now(is_written, seconds=60)
+            return found[0]
+        except (TimeoutError, IndexError):
+            self.close()
+            raise AssertionError((self.folder / "lab.log").read_text()) from None
 
 
 class NotebookPage:

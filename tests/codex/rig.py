@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from codex_nb.codex.home import SESSION_VARIABLE, SessionHome
 from codex_nb.codex.posture import Posture
 from codex_nb.codex.settings import merged
 from codex_nb.hosts.local import LocalHost
+from tests.support.waiting import wait_until_now
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -78,6 +79,12 @@ class Rig:
             yield server
         finally:
             await server.close()
+
+    def assert_gone(self) -> None:
+        """Fail unless no process of this session is left; the system takes a moment for a kill."""
+        with suppress(TimeoutError):
+            wait_until_now(lambda: not self.processes())
+        assert self.processes() == []
 
     def processes(self) -> list[str]:
         """The command lines of all processes that carry the mark of this session."""

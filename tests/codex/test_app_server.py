@@ -69,7 +69,7 @@ def test_codex_starts_shakes_hands_and_ends(rig: Rig) -> None:
             return await server.close(), await server.close()
 
     assert run(scenario()) == (0, 0)
-    assert rig.processes() == []
+    rig.assert_gone()
 
 
 def test_commands_get_our_environment_and_nothing_else(
@@ -245,7 +245,7 @@ def test_closing_ends_commands_and_what_they_leave_is_removed(rig: Rig) -> None:
     removed = run(scenario())
     assert f"{rig.cwd}/.git" in removed
     assert [path.name for path in Path(rig.cwd).iterdir()] == ["started"]
-    assert rig.processes() == []
+    rig.assert_gone()
 
 
 def test_a_line_of_many_megabytes_comes_whole(rig: Rig) -> None:

@@ -61,7 +61,7 @@ def test_settings_that_codex_refuses_are_told_in_its_words(
     with pytest.raises(AppServerError, match=r"^codex cannot use its settings: ") as caught:
         run(scenario())
     assert words in caught.value.message
-    assert rig.processes() == []
+    rig.assert_gone()
 
 
 def test_a_missing_program_is_named(rig: Rig) -> None:
@@ -100,7 +100,7 @@ def test_a_failed_start_says_why_and_leaves_nothing(
     with pytest.raises(AppServerError) as caught:
         run(started(rig, script))
     assert (caught.value.message, caught.value.hint) == (message, hint)
-    assert rig.processes() == []
+    rig.assert_gone()
 
 
 def test_a_program_that_never_answers_is_given_up(rig: Rig) -> None:
@@ -114,7 +114,7 @@ def test_a_program_that_never_answers_is_given_up(rig: Rig) -> None:
     ) as caught:
         run(scenario())
     assert caught.value.hint == "Its last lines on stderr:\nwaiting"
-    assert rig.processes() == []
+    rig.assert_gone()
 
 
 def test_a_cancelled_start_leaves_nothing(rig: Rig) -> None:
@@ -126,7 +126,7 @@ def test_a_cancelled_start_leaves_nothing(rig: Rig) -> None:
         return starting.cancelled()
 
     assert run(scenario())
-    assert rig.processes() == []
+    rig.assert_gone()
 
 
 def test_a_program_that_does_not_end_is_killed_and_the_log_says_so(
@@ -141,7 +141,7 @@ def test_a_program_that_does_not_end_is_killed_and_the_log_says_so(
     assert [record.getMessage() for record in caplog.records] == [
         "codex app-server had to be killed"
     ]
-    assert rig.processes() == []
+    rig.assert_gone()
 
 
 def test_a_cancelled_close_kills(rig: Rig) -> None:
@@ -154,7 +154,7 @@ def test_a_cancelled_close_kills(rig: Rig) -> None:
         return await server.close()
 
     assert run(scenario(), seconds=20) == -9
-    assert rig.processes() == []
+    rig.assert_gone()
 
 
 STAND_IN = """
@@ -212,4 +212,4 @@ def test_a_program_behind_a_launcher_ends_as_well(program: CodexProgram, tmp_pat
             return await server.close()
 
     assert run(scenario()) == 0
-    assert rig.processes() == []
+    rig.assert_gone()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ def run(coroutine: Coroutine[object, object, T], *, seconds: float = 60) -> T:
         async with asyncio.timeout(scaled(seconds)):
             return await coroutine
 
-    return asyncio.run(limited())
+    # A browser that an earlier test of this process opened keeps a loop running in this thread, so
+    # a thread of its own makes the order of the tests indifferent.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, limited()).result()
 
 
 async def wait_until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
