@@ -97,8 +97,8 @@ def find_codex(configured: str = "") -> CodexProgram:
 async def check_program(program: CodexProgram, host: Host) -> None:
     """Make sure that a program speaks the protocol as we need it.
 
-    The program describes its protocol itself, which takes a moment; that it did is remembered until
-    its file changes.
+    The program describes its protocol itself, which takes a moment; that it did is remembered for
+    the hash of its file, wherever that lies.
 
     Raises:
         CodexTooOldError: It is older than OLDEST, or lacks a method that we need.
@@ -114,12 +114,18 @@ async def check_program(program: CodexProgram, host: Host) -> None:
     key = cache.program_key(host.name, program.path, stamp)
     if cache.find(key).protocol == FINGERPRINT:
         return
+    # Hashing takes a second: only a file that looks new is hashed, such as a reinstalled one.
+    content = f"sha256:{await host.file_digest(program.path)}"
+    if cache.find(content).protocol == FINGERPRINT:
+        cache.note(key, protocol=FINGERPRINT)
+        return
     missing = await _missing_methods(program, host)
     if missing:
         raise CodexTooOldError(
             f"codex {program.version} at {program.path} lacks {', '.join(missing)}.",
             hint="Use another version of codex, or a newer codex-nb.",
         )
+    cache.note(content, protocol=FINGERPRINT)
     cache.note(key, protocol=FINGERPRINT)
 
 

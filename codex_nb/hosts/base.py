@@ -140,6 +140,13 @@ class Host(Protocol):
     async def environment(self) -> dict[str, str]:
         """The environment of the user on the host."""
 
+    async def file_digest(self, path: str) -> str:
+        """The SHA-256 of a file's content, in hexadecimal; takes a second for 300 MB.
+
+        Raises:
+            HostError: The file cannot be read.
+        """
+
     async def file_stamp(self, path: str) -> str:
         """A text that changes whenever the file is replaced or rewritten."""
 

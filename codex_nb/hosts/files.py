@@ -5,6 +5,7 @@ For callers that have no event loop, and for `LocalHost`. Errors are `HostError`
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from contextlib import contextmanager, suppress
@@ -116,6 +117,12 @@ def file_stamp(path: str) -> str:
         facts = Path(path).stat()
     # The change time cannot be set back by whoever rewrites a file in place.
     return f"{facts.st_ino}:{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ctime_ns}"
+
+
+def file_digest(path: str) -> str:
+    """See `Host.file_digest`."""
+    with translated("read", path), Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def linux_boot() -> str:

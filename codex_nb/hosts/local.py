@@ -104,6 +104,10 @@ class LocalHost:
         """See `Host.environment`."""
         return dict(os.environ)
 
+    async def file_digest(self, path: str) -> str:
+        """See `Host`."""
+        return await asyncio.to_thread(files.file_digest, path)
+
     async def file_stamp(self, path: str) -> str:
         """See `Host.file_stamp`."""
         return files.file_stamp(path)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -224,6 +225,18 @@ def test_a_complete_program_is_checked_once(tmp_path: Path) -> None:
     for _ in range(2):
         run(check_program(program, LocalHost()))
     assert (tmp_path / "codex.starts").read_text() == "started\n"
+
+
+def test_a_program_with_the_same_content_elsewhere_is_not_checked_again(tmp_path: Path) -> None:
+    program = schema_writer(tmp_path / "codex", without=set())
+    run(check_program(program, LocalHost()))
+    copy = Path(shutil.copy2(program.path, tmp_path / "reinstalled"))
+    run(check_program(program_at(copy), LocalHost()))
+    assert (tmp_path / "codex.starts").read_text() == "started\n"
+    copy.write_text(f"{copy.read_text()}# other\n")
+    run(check_program(program_at(copy), LocalHost()))
+    starts = "".join(path.read_text() for path in tmp_path.glob("*.starts"))
+    assert starts == "started\n" * 2
 
 
 def test_a_program_that_cannot_describe_its_protocol_is_refused(tmp_path: Path) -> None:
