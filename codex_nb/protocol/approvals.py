@@ -91,6 +91,7 @@ def parse_approval(
         "host": host,
         "changes": _legacy_changes(changes) if isinstance(changes, dict) else [],
         "permissions": _asked_permissions(request),
+        "grants": [],
         "decisions": [str(decision) for decision in legal_decisions(request)],
         "rule": _rule(request),
         "status": "pending",
@@ -113,7 +114,33 @@ def with_item(approval: JsonObject, item: JsonObject) -> JsonObject:
             filled["title"] = _change_title(len(changes))
     for field in ("command", "cwd"):
         filled[field] = filled.get(field) or text_of(body.get(field))
+    if filled.get("kind") == "tool" and (tool := text_of(body.get("tool"))):
+        filled["title"] = f"Run the tool {tool} of {text_of(body.get('server'))}"
     return filled
+
+
+def call_meant(request: ServerRequest, items: list[JsonObject]) -> JsonObject | None:
+    """The tool call, among the items of a transcript, that a question is about.
+
+    The question names server and tool, but no item; None unless exactly one call fits.
+    """
+    params = request.params
+    server, tool = text_of(params.get("serverName")), obj(params.get("_meta")).get("tool_name")
+    fitting = []
+    for item in items if request.method == ELICITATION else ():
+        body = obj(item.get("body"))
+        name = text_of(body.get("tool"))
+        # Before 0.169 only the sentence for the person tells the tool.
+        is_named = name == tool if tool else f'"{name}"' in text_of(params.get("message"))
+        is_here = all(item.get(key) == params.get(f"{key}Id") for key in ("thread", "turn"))
+        if (
+            (item.get("type"), item.get("status")) == ("mcpToolCall", "in_progress")
+            and body.get("server") == server
+            and is_named
+            and is_here
+        ):
+            fitting.append(item)
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def legal_decisions(request: ServerRequest) -> tuple[Decision, ...]:
@@ -128,7 +155,10 @@ def legal_decisions(request: ServerRequest) -> tuple[Decision, ...]:
                 legal.append(Decision.ACCEPT_RULE)
             return (*legal, Decision.DECLINE, Decision.CANCEL)
         case "mcpServer/elicitation/request":
-            return (Decision.ACCEPT, Decision.DECLINE, Decision.CANCEL)
+            kept = obj(request.params.get("_meta")).get("persist")
+            for_session = isinstance(kept, list) and "session" in kept
+            legal = [Decision.ACCEPT, *([Decision.ACCEPT_FOR_SESSION] if for_session else [])]
+            return (*legal, Decision.DECLINE, Decision.CANCEL)
         case "item/permissions/requestApproval":
             return (Decision.ACCEPT, Decision.ACCEPT_FOR_SESSION, Decision.DECLINE)
     return (Decision.ACCEPT, Decision.ACCEPT_FOR_SESSION, Decision.DECLINE, Decision.CANCEL)
@@ -150,6 +180,8 @@ def answer_for(request: ServerRequest, decision: Decision) -> JsonObject:
         amendment: Json = list(_amendment(request))
         return {"decision": {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": amendment}}}
     if request.method == ELICITATION:
+        if decision is Decision.ACCEPT_FOR_SESSION:
+            return {"action": "accept", "content": {}, "_meta": {"persist": "session"}}
         answer: JsonObject = {"action": _WIRE[decision]}
         return {**answer, "content": {}} if decision is Decision.ACCEPT else answer
     if request.method == PERMISSIONS:
@@ -238,7 +270,13 @@ def _amendment(request: ServerRequest) -> list[str]:
 
 def _rule(request: ServerRequest) -> str:
     words = _amendment(request) if request.method == COMMAND else []
-    return f"Run every command that begins with: {shlex.join(words)}" if words else ""
+    if not words:
+        return ""
+    # Checked by running: such a command is not asked, and runs outside even where it need not.
+    return (
+        "Until the session ends, run outside the sandbox and without asking every command that "
+        f"begins with: {shlex.join(words)}"
+    )
 
 
 def _legacy_changes(changes: JsonObject) -> list[Json]:

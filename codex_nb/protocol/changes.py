@@ -31,6 +31,7 @@ def empty_transcript() -> JsonObject:
         "diff": "",
         "usage": None,
         "rate_limits": None,
+        "queue": [],
         "notices": [],
     }
 
@@ -39,10 +40,13 @@ class Replica:
     """A copy of a transcript that follows the original.
 
     Args:
-        transcript: Where to start from; it is changed in place.
+        transcript: Where to start from; it is changed in place, and gets what it lacks.
     """
 
     def __init__(self, transcript: JsonObject) -> None:
+        # A transcript of an older version lacks keys that changes set.
+        for name, value in empty_transcript().items():
+            transcript.setdefault(name, value)
         self.transcript = transcript
         self._places: dict[str, dict[str, int]] = {}
         for name in LISTS:

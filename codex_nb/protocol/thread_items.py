@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from codex_nb.protocol.bodies import limited_body
 from codex_nb.protocol.items import OUTPUT_LIMIT, limited, split_body, status_of
 from codex_nb.protocol.values import obj, seconds_of, text_of
 
@@ -105,8 +106,18 @@ class ThreadItems:
         changes = params.get("changes")
         item = self._item(_place(params, params.get("itemId")), "fileChange", at)
         if item is not None and isinstance(changes, list):
-            body: JsonObject = {**obj(item.get("body")), "changes": changes}
+            body = limited_body({**obj(item.get("body")), "changes": changes})
             self._journal.put("items", {**item, "body": body})
+
+    def put_message(self, thread: str, turn: str, text: str, at: float) -> None:
+        """Put what a person said to start a turn that codex never began."""
+        item = self._item(Place(thread, turn, f"{turn}-message"), "userMessage", at)
+        if item is None:
+            return
+        content: Json = [{"type": "text", "text": text}]
+        body = limited_body({**obj(item.get("body")), "content": content})
+        said: JsonObject = {"text": text, "status": "completed", "completed_at": at, "body": body}
+        self._journal.put("items", {**item, **said})
 
     def close(self, turn: str | None, *, status: str, at: float) -> None:
         """Close the open items of a turn; of all turns if it is None."""
@@ -135,7 +146,7 @@ class ThreadItems:
                 "text": self._limited(key, "text", text) if text else item.get("text"),
                 "output": self._limited(key, "output", output) if is_whole else streamed,
                 "completed_at": None if status == "in_progress" else at,
-                "body": rest,
+                "body": limited_body(rest),
             },
         )
 

@@ -16,9 +16,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from codex_nb.protocol.approvals import with_item
+from codex_nb.protocol.approvals import call_meant, with_item
 from codex_nb.protocol.changes import empty_transcript
 from codex_nb.protocol.failures import error_of
+from codex_nb.protocol.grants import grants_of
 from codex_nb.protocol.journal import Journal
 from codex_nb.protocol.messages import Malformed, Notification, is_request_id
 from codex_nb.protocol.notices import Notices
@@ -28,7 +29,8 @@ from codex_nb.protocol.values import count_of, is_same, obj, objects_of, text_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from codex_nb.protocol.messages import Json, JsonObject, Message, RequestId
+    from codex_nb.protocol.grants import Bounds
+    from codex_nb.protocol.messages import Json, JsonObject, Message, RequestId, ServerRequest
 
 _TURN_STATUSES = ("completed", "interrupted", "failed")
 _STEP_STATUS = {"inProgress": "in_progress", "completed": "completed"}
@@ -110,21 +112,44 @@ class TranscriptReducer:
         self._merge_session(values)
         return self._journal.take()
 
-    def turn(self, turn: JsonObject) -> list[JsonObject]:
-        """Put a turn that codex knows nothing of, or say more about one that it does."""
+    def turn(self, turn: JsonObject, *, message: str = "", at: float = 0) -> list[JsonObject]:
+        """Put a turn that codex knows nothing of, or say more about one that it does.
+
+        Args:
+            turn: All of it.
+            message: What was said to start it, where codex was not told; "" for nothing.
+            at: When that was said, in Unix seconds.
+        """
         self._journal.put("turns", turn)
+        if message:
+            self._items.put_message(self._thread, text_of(turn.get("id")), message, at)
         return self._journal.take()
 
-    def open_approval(self, approval: JsonObject, *, request_id: RequestId) -> list[JsonObject]:
-        """Put an open approval, with what its item says about what is asked for."""
+    def queue(self, messages: list[JsonObject]) -> list[JsonObject]:
+        """Say which messages wait in line; the same ones are no change."""
+        self._journal.set("queue", [*messages])
+        return self._journal.take()
+
+    def open_approval(
+        self, approval: JsonObject, *, request: ServerRequest, bounds: Bounds
+    ) -> list[JsonObject]:
+        """Put an open approval, with what its item says about what is asked for.
+
+        Args:
+            approval: As `parse_approval` made it of the request.
+            request: What codex asked.
+            bounds: What the session allows unasked, for the sentences about what this one would.
+        """
         place = Place(
             text_of(approval.get("thread")),
             text_of(approval.get("turn")),
             text_of(approval.get("item")),
         )
-        item = self._items.find(place)
-        self._requests[request_id] = text_of(approval.get("id"))
-        self._journal.put("approvals", approval if item is None else with_item(approval, item))
+        item = self._items.find(place) or call_meant(request, self._journal.records("items"))
+        filled = approval if item is None else with_item(approval, item)
+        grants: list[Json] = [*grants_of(filled, request, bounds)]
+        self._requests[request.id] = text_of(approval.get("id"))
+        self._journal.put("approvals", {**filled, "grants": grants})
         return self._journal.take()
 
     def settle_approval(

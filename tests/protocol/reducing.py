@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from codex_nb.protocol.changes import Replica, empty_transcript
+from codex_nb.protocol.grants import Bounds
 from codex_nb.protocol.messages import Notification
 from codex_nb.protocol.transcript import TranscriptReducer
 
@@ -21,6 +22,9 @@ TURN: JsonObject = {
     "error": None,
 }
 """What `Reducing.start_turn` puts."""
+
+BOUNDS = Bounds(sandbox="workspace-write", ask="on-request", writable=("/work",))
+"""What a session allows that nobody changed."""
 
 
 class Reducing:

@@ -75,8 +75,12 @@ def test_a_command_is_shown_with_all_that_codex_says_of_it() -> None:
         "host": "local",
         "changes": [],
         "permissions": None,
+        "grants": [],
         "decisions": ["accept", "accept_for_session", "accept_rule", "decline", "cancel"],
-        "rule": "Run every command that begins with: git push",
+        "rule": (
+            "Until the session ends, run outside the sandbox and without asking every command "
+            "that begins with: git push"
+        ),
         "status": "pending",
         "decision": None,
         "note": "",

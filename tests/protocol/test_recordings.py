@@ -13,7 +13,7 @@ from codex_nb.protocol.connection import Connection
 from codex_nb.protocol.messages import Malformed, Notification, Response, ServerRequest
 from codex_nb.protocol.values import obj, text_of
 from tests.protocol.recordings import NAMES, play
-from tests.protocol.reducing import Reducing
+from tests.protocol.reducing import BOUNDS, Reducing
 
 if TYPE_CHECKING:
     from codex_nb.protocol.messages import Message
@@ -29,7 +29,7 @@ def feed(run: Reducing, message: Message, at: float) -> None:
     elif isinstance(message, ServerRequest):
         approval = parse_approval(message, key=f"a{at}", host="local", at=at, expires_at=None)
         if approval is not None:
-            run.take(run.reducer.open_approval(approval, request_id=message.id))
+            run.take(run.reducer.open_approval(approval, request=message, bounds=BOUNDS))
     run.apply(message, at=at)
 
 

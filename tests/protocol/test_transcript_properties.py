@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from codex_nb.protocol.approvals import parse_approval
 from codex_nb.protocol.messages import Json, JsonObject, Notification, ServerRequest
-from tests.protocol.reducing import Reducing
+from tests.protocol.reducing import BOUNDS, Reducing
 from tests.protocol.values import JSON, TEXT, objects
 
 IDS: st.SearchStrategy[Json] = st.sampled_from(["a", "b", "", "a~2"]) | JSON
@@ -58,11 +58,31 @@ MESSAGES = st.builds(
     params=PARAMS,
     emitted_at=st.none() | st.floats(0, 1e12),
 )
+PERMISSIONS: st.SearchStrategy[Json] = JSON | objects(
+    fileSystem=JSON | objects(entries=JSON | st.lists(JSON | objects(path=JSON, access=JSON))),
+    network=JSON,
+)
 REQUESTS = st.builds(
     ServerRequest,
     id=st.sampled_from([0, 1, "1"]),
-    method=st.just("item/fileChange/requestApproval"),
-    params=objects(threadId=IDS, turnId=IDS, itemId=IDS),
+    method=st.sampled_from(
+        [
+            "item/fileChange/requestApproval",
+            "item/commandExecution/requestApproval",
+            "item/permissions/requestApproval",
+            "mcpServer/elicitation/request",
+        ]
+    ),
+    params=objects(
+        threadId=IDS,
+        turnId=IDS,
+        itemId=IDS,
+        permissions=PERMISSIONS,
+        additionalPermissions=PERMISSIONS,
+        networkApprovalContext=JSON,
+        grantRoot=JSON,
+        _meta=JSON,
+    ),
 )
 TOP_LEVEL = {
     **dict.fromkeys(["turns", "items", "approvals", "notices"], list),
@@ -74,8 +94,9 @@ TOP_LEVEL = {
 def take(run: Reducing, message: Notification | ServerRequest) -> None:
     if isinstance(message, ServerRequest):
         approval = parse_approval(message, key=str(message.id), host="h", at=1.0, expires_at=None)
-        assert approval is not None
-        run.take(run.reducer.open_approval(approval, request_id=message.id))
+        if approval is None:
+            return
+        run.take(run.reducer.open_approval(approval, request=message, bounds=BOUNDS))
     else:
         assert run.apply(message), "every notification leaves a change in the log"
 

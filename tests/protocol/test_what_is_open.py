@@ -8,7 +8,7 @@ import pytest
 
 from codex_nb.protocol.approvals import Decision, parse_approval
 from codex_nb.protocol.messages import RequestId, ServerRequest
-from tests.protocol.reducing import TURN, Reducing
+from tests.protocol.reducing import BOUNDS, TURN, Reducing
 
 if TYPE_CHECKING:
     from codex_nb.protocol.messages import Json, JsonObject
@@ -27,7 +27,7 @@ def ask(run: Reducing, *, request_id: RequestId = 7, turn: str = "t1", item: str
     )
     approval = parse_approval(request, key=repr(request_id), host="local", at=1.0, expires_at=None)
     assert approval is not None
-    run.take(run.reducer.open_approval(approval, request_id=request_id))
+    run.take(run.reducer.open_approval(approval, request=request, bounds=BOUNDS))
 
 
 @pytest.mark.parametrize("status", ["completed", "interrupted", "failed"])
