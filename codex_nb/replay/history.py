@@ -37,6 +37,9 @@ _CONTEXT = re.compile(
     re.DOTALL,
 )
 _ABORTED = "<turn_aborted>"
+# Codex puts an attached image, or a note in its place, between two texts of its own.
+_IMAGE = re.compile(r"<image name=\[Image #\d+\][^>]*>$")
+_IMAGE_END = "</image>"
 _STEP_OF_CALL = re.compile(r"call_t\d+s(\d+)_")
 _RUNNING = re.compile(r"^Process running with session ID (\d+)$", re.MULTILINE)
 _MAX_REMEMBERED = 1000
@@ -152,7 +155,7 @@ def read_place(body: JsonObject, memory: Memory) -> Place:
         memory: Is brought up to date.
     """
     metadata = _metadata(body)
-    items = [item for item in _list(body.get("input")) if isinstance(item, dict)]
+    items = _items(body)
     said = list(_said(items))
     kind = _text(metadata.get("request_kind")) or "turn"
     thread = _text(metadata.get("thread_id"))
@@ -180,6 +183,28 @@ def read_place(body: JsonObject, memory: Memory) -> Place:
     )
 
 
+def said_in(body: JsonObject) -> tuple[str, ...]:
+    """Everything that the person said in the thread so far, the newest last."""
+    return tuple(each.text for each in _said(_items(body)))
+
+
+def images_in(body: JsonObject) -> tuple[str, ...]:
+    """The media type of every image that the person showed in the thread so far."""
+    parts = [
+        part
+        for item in _items(body)
+        if item.get("role") == "user"
+        for part in _list(item.get("content"))
+        if isinstance(part, dict) and part.get("type") == "input_image"
+    ]
+    urls = [_text(part.get("image_url")) for part in parts]
+    return tuple(url.partition(";")[0].removeprefix("data:") for url in urls)
+
+
+def _items(body: JsonObject) -> list[JsonObject]:
+    return [item for item in _list(body.get("input")) if isinstance(item, dict)]
+
+
 def _metadata(body: JsonObject) -> JsonObject:
     outer = body.get("client_metadata")
     if not isinstance(outer, dict):
@@ -199,13 +224,24 @@ def _said(items: list[JsonObject]) -> Iterator[_Said]:
         if kind in _OUTPUTS:
             after_output = True
         elif kind == "message":
-            texts = _texts(item.get("content"))
+            texts = _without_images(_texts(item.get("content")))
             if any(text.startswith(_ABORTED) for text in texts) or item.get("role") == "assistant":
                 after_output = False
             elif item.get("role") == "user":
                 own = [text for text in texts if not _CONTEXT.match(text)]
                 if own or not texts:
                     yield _Said(index, "\n".join(own), after_output)
+
+
+def _without_images(texts: list[str]) -> list[str]:
+    """What is no part of an attached image."""
+    own, is_image = [], False
+    for text in texts:
+        is_image = is_image or _IMAGE.match(text) is not None
+        if not is_image:
+            own.append(text)
+        is_image = is_image and text != _IMAGE_END
+    return own
 
 
 def _progress(items: list[JsonObject]) -> tuple[int, str, Running | None]:

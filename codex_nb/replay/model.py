@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from codex_nb.errors import ReplayError
 from codex_nb.replay.catalog import codex_settings, model_catalog
-from codex_nb.replay.history import Memory, Place, read_place
+from codex_nb.replay.history import Memory, Place, images_in, read_place, said_in
 from codex_nb.replay.loopback import (
     Answer,
     ConnectionCut,
@@ -56,12 +56,18 @@ class Asked:
         model: The model that codex asked for.
         tools: The names of the tools that codex offered.
         size: The length of the request in bytes.
+        effort: The reasoning effort that codex asked for, or "".
+        said: Everything that the person said in the thread so far, the newest last.
+        images: The media type of every image that the person showed in the thread so far.
     """
 
     place: Place
     model: str
     tools: tuple[str, ...]
     size: int
+    effort: str = ""
+    said: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
 
 def load_replay(path: str | PathLike[str]) -> Scenario | Recording:
@@ -209,7 +215,16 @@ def _asked(body: JsonObject, place: Place, *, size: int) -> Asked:
         for tool in (tools if isinstance(tools, list) else [])
         if isinstance(tool, dict)
     ]
-    return Asked(place=place, model=str(body.get("model")), tools=tuple(names), size=size)
+    reasoning = body.get("reasoning")
+    return Asked(
+        place=place,
+        model=str(body.get("model")),
+        tools=tuple(names),
+        size=size,
+        effort=str(reasoning.get("effort") or "") if isinstance(reasoning, dict) else "",
+        said=said_in(body),
+        images=images_in(body),
+    )
 
 
 def _speed_from_environment() -> float | None:

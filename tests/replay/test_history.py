@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_nb.replay.history import Memory, Place, Running, call_id, read_place
+from codex_nb.replay.history import (
+    Memory,
+    Place,
+    Running,
+    call_id,
+    images_in,
+    read_place,
+    said_in,
+)
 
 if TYPE_CHECKING:
     from codex_nb.protocol.messages import Json, JsonObject
@@ -24,6 +32,17 @@ STILL = "Chunk ID: 1\nWall time: 10 seconds\nProcess running with session ID 7\n
 
 def user(*texts: str) -> JsonObject:
     parts: list[Json] = [{"type": "input_text", "text": text} for text in texts]
+    return {"type": "message", "role": "user", "content": parts}
+
+
+def picture(*texts: str) -> JsonObject:
+    """A message with an image that codex could read, and one that it could not."""
+    opening = '<image name=[Image #1] path="/uploads/a.png">'
+    note = "image content omitted because it could not be processed"
+    before, after = (*texts, opening), ("</image>", opening, note, "</image>")
+    parts: list[Json] = [{"type": "input_text", "text": text} for text in before]
+    parts.append({"type": "input_image", "image_url": "data:image/png;base64,AAAA"})
+    parts += [{"type": "input_text", "text": text} for text in after]
     return {"type": "message", "role": "user", "content": parts}
 
 
@@ -82,6 +101,16 @@ def place(
             [developer("rules"), user(AGENTS, CONTEXT), user("go", "on")],
             place(0, 0, "go\non"),
             id="AGENTS.md and environment are not the person's",
+        ),
+        pytest.param(
+            [picture("look")],
+            place(0, 0, "look"),
+            id="what codex writes around an image is not the person's",
+        ),
+        pytest.param(
+            [user("look"), agent("fine"), picture()],
+            place(1, 0, ""),
+            id="an image without a word is a prompt too",
         ),
         pytest.param(
             [user("<b>bold</b> and <my_tag> too")],
@@ -252,3 +281,10 @@ def test_no_request_is_too_strange_to_be_placed(body: dict[str, Json]) -> None:
     found = read_place(body, Memory())
     assert found.turn >= 0
     assert found.step >= 0
+
+
+def test_what_a_person_said_and_showed_is_read_from_the_history() -> None:
+    body = request(user(CONTEXT), user("go"), agent("fine"), picture("look"), user("and"))
+    assert said_in(body) == ("go", "look", "and")
+    assert images_in(body) == ("image/png",)
+    assert (said_in({"input": 5}), images_in({})) == ((), ())
