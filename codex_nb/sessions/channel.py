@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 MAX_LINE = 256 * 1024 * 1024
 """A snapshot of a long session is one line of many MB; above this something is broken."""
 
+REQUEST_LIMIT = 24 * 1024 * 1024
+"""The most bytes of what a client asks: a message with all the attachments that it may have is 17
+MB as base64."""
+
 _MAX_SOCKET_PATH = 103
 
 
@@ -39,9 +43,14 @@ def encode(message: JsonObject) -> bytes:
 
 
 class Decoder:
-    """Puts messages together from bytes that arrive split anywhere."""
+    """Puts messages together from bytes that arrive split anywhere.
 
-    def __init__(self) -> None:
+    Args:
+        limit: The most bytes of a line. Nothing is kept of a longer one.
+    """
+
+    def __init__(self, *, limit: int = MAX_LINE) -> None:
+        self._limit = limit
         self._parts: list[bytes] = []
         self._size = 0
 
@@ -49,23 +58,47 @@ class Decoder:
         """The messages that `data` completes, in order.
 
         Raises:
-            ProtocolError: A line is not a JSON object, or is longer than `MAX_LINE`.
+            ProtocolError: A line is not a JSON object, or is too long.
         """
-        *ends, rest = data.split(b"\n")
         messages = []
+        for message in self.take(data):
+            if isinstance(message, ProtocolError):
+                raise message
+            messages.append(message)
+        return messages
+
+    def take(self, data: bytes) -> list[JsonObject | ProtocolError]:
+        """The same, with an error in the place of a line that is no message."""
+        *ends, rest = data.split(b"\n")
+        messages: list[JsonObject | ProtocolError] = []
         for end in ends:
-            self._parts.append(end)
+            self._add(end)
+            is_too_long = self._size > self._limit
             line = b"".join(self._parts)
             self._parts.clear()
             self._size = 0
-            if line:
-                messages.append(self._parse(line))
-        if rest:
-            self._parts.append(rest)
-            self._size += len(rest)
-            if self._size > MAX_LINE:
-                raise ProtocolError(f"A line on the channel is longer than {MAX_LINE} bytes.")
+            if is_too_long:
+                messages.append(self._too_long())
+            elif line:
+                try:
+                    messages.append(self._parse(line))
+                except ProtocolError as exc:
+                    messages.append(exc)
+        self._add(rest)
         return messages
+
+    def _add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > self._limit:
+            self._parts.clear()
+        elif part:
+            self._parts.append(part)
+
+    def _too_long(self) -> ProtocolError:
+        return ProtocolError(
+            f"A line on the channel is longer than {self._limit / 1024 / 1024:g} MB.",
+            hint="Send less at once.",
+        )
 
     @staticmethod
     def _parse(line: bytes) -> JsonObject:

@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from codex_nb import errors
-from codex_nb.errors import CodexNBError, SessionClosedError, SessionError
+from codex_nb.errors import CodexNBError, SessionClosedError, SessionError, UsageError
 from codex_nb.protocol.changes import Replica, empty_transcript
-from codex_nb.sessions.channel import Decoder, connect, encode
+from codex_nb.sessions.channel import REQUEST_LIMIT, Decoder, connect, encode
 from codex_nb.sessions.log import read_events
 
 if TYPE_CHECKING:
@@ -97,14 +97,22 @@ class SessionClient:
 
         Raises:
             CodexNBError: As the session host raised it.
+            UsageError: It is too long for the channel.
             SessionClosedError: It hung up before it answered.
         """
         if self._writer.is_closing():
             raise _gone()
         self._last_id += 1
+        line = encode({"id": self._last_id, "op": op, **values})
+        if len(line) > REQUEST_LIMIT:
+            raise UsageError(
+                f"This has {len(line) / 1024 / 1024:.0f} MB, and {REQUEST_LIMIT // 1024 // 1024} "
+                "MB is the most that a session takes at once.",
+                hint="Send less at once, or put it into a file of the working folder.",
+            )
         future: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
         self._waiting[self._last_id] = future
-        self._writer.write(encode({"id": self._last_id, "op": op, **values}))
+        self._writer.write(line)
         return await future
 
     def _take(self, message: JsonObject) -> None:

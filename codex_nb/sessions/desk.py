@@ -18,11 +18,18 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from codex_nb.codex.app_server import AppServer
+    from codex_nb.protocol.grants import Bounds
     from codex_nb.protocol.messages import JsonObject, ServerRequest
     from codex_nb.protocol.transcript import TranscriptReducer
 
 _METHOD_NOT_FOUND = -32601
 _STATUS = {Decision.DECLINE: "declined", Decision.CANCEL: "cancelled"}
+
+
+def span_of(time_span: timedelta) -> str:
+    """A span of time as a person says it."""
+    seconds = time_span.total_seconds()
+    return f"{seconds / 60:g} min" if seconds >= 60 else f"{seconds:g} s"
 
 
 class ApprovalDesk:
@@ -32,6 +39,7 @@ class ApprovalDesk:
         reducer: Holds the transcript that the approvals are part of.
         emit: Takes the changes.
         host: Name of the host, shown to the person who decides.
+        bounds: What the session allows unasked, to say what an approval would allow beyond it.
         limit: An approval that nobody answered is declined after this time.
         unattended: Nobody can be asked; everything is declined at once.
         on_expiry: Called with the key of an approval whose time ran out.
@@ -43,6 +51,7 @@ class ApprovalDesk:
         emit: Callable[[list[JsonObject]], None],
         *,
         host: str,
+        bounds: Bounds,
         limit: timedelta,
         unattended: bool,
         on_expiry: Callable[[Awaitable[None]], None],
@@ -50,6 +59,7 @@ class ApprovalDesk:
         self._reducer = reducer
         self._emit = emit
         self._host = host
+        self._bounds = bounds
         self._limit = limit
         self._unattended = unattended
         self._on_expiry = on_expiry
@@ -77,7 +87,7 @@ class ApprovalDesk:
                 await server.answer(request.id, answer)
             return
         self._requests[key] = request
-        self._emit(self._reducer.open_approval(approval, request_id=request.id))
+        self._emit(self._reducer.open_approval(approval, request=request, bounds=self._bounds))
         if self._unattended:
             await self.decide(
                 server, key, Decision.DECLINE, note="Nobody could be asked, so it was declined."
@@ -131,8 +141,7 @@ class ApprovalDesk:
 
     async def _expire(self, server: AppServer, key: str) -> None:
         if key in self._requests and self._is_pending(key):
-            minutes = self._limit.total_seconds() / 60
-            note = f"Nobody answered within {minutes:g} min, so it was declined."
+            note = f"Nobody answered within {span_of(self._limit)}, so it was declined."
             await self.decide(server, key, Decision.DECLINE, note=note, status="expired")
 
     def _settle(self, key: str, status: str, decision: Decision, note: str) -> None:

@@ -14,15 +14,14 @@ import select
 import signal
 import sys
 import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codex_nb.errors import CodexNBError, UsageError
 from codex_nb.hosts.local import LocalHost
-from codex_nb.protocol.changes import merge_events
-from codex_nb.sessions.channel import Decoder, encode, listen, peer_of
+from codex_nb.protocol.values import obj, objects_of, text_of
+from codex_nb.sessions.channel import listen, peer_of
+from codex_nb.sessions.clients import AWAITED, BACKLOG, Client
 from codex_nb.sessions.log import EventLog
 from codex_nb.sessions.processes import birth_of, has_ancestor, is_marked, kill_marked_processes
 from codex_nb.sessions.registry import (
@@ -44,19 +43,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FRAME = 1 / 30
-"""Seconds between two frames to one client: what a screen can show, and far below Jupyter's message
-limits."""
-
-_AWAITED = ("turns", "approvals")
-"""What somebody waits for; it does not wait for the next frame."""
-
-BACKLOG = 5_000
-"""Events that may wait for a slow client; beyond that it gets a snapshot instead."""
-
-FAREWELL = 2.0
-"""Seconds that clients have to take the last frame when the session ends."""
-
 
 class SessionHost:
     """Serves one session to any number of clients.
@@ -71,7 +57,7 @@ class SessionHost:
         self._folder = folder
         self._listener = listener
         self._log = EventLog(folder / EVENTS)
-        self._clients: set[_Client] = set()
+        self._clients: set[Client] = set()
         self.session = Session(
             spec,
             str(folder),
@@ -94,7 +80,7 @@ class SessionHost:
             server.close()
             await asyncio.gather(*(client.say_farewell() for client in set(self._clients)))
             ended = self.session.ended or "failed"
-            self._note(ended=ended, status="failed" if ended == "failed" else "closed")
+            self._note(ended=ended)
             self._log.close()
 
     async def operate(self, message: JsonObject) -> JsonObject:
@@ -103,35 +89,9 @@ class SessionHost:
         Raises:
             CodexNBError: It cannot be done.
         """
-        text = {
-            key: value if isinstance(value := message.get(key), str) else ""
-            for key in ("op", "text", "model", "effort", "approval", "decision", "reason")
-        }
-        session = self.session
-        match text["op"]:
-            case "send":
-                limit = message.get("timeout")
-                place = session.send(
-                    text["text"],
-                    model=text["model"],
-                    effort=text["effort"],
-                    timeout=float(limit) if isinstance(limit, int | float) else 0.0,
-                )
-                return {"index": place}
-            case "steer":
-                await session.steer(text["text"])
-            case "interrupt":
-                await session.interrupt()
-            case "answer":
-                await session.answer(text["approval"], text["decision"], text["reason"])
-            case "close":
-                session.close()
-            case unknown:
-                raise UsageError(
-                    f"A session knows no operation {unknown!r}.",
-                    hint="Use the same version of codex_nb everywhere.",
-                )
-        return {}
+        answer = await self.session.operations.perform(message)
+        self._note()
+        return answer
 
     def snapshot(self) -> JsonObject:
         """The frame that shows everything so far."""
@@ -147,18 +107,25 @@ class SessionHost:
         events = self._log.append(changes, at=time.time())
         for client in self._clients:
             client.offer(events)
-        for change in changes:
-            if change.get("key") == "session" and isinstance(value := change.get("value"), dict):
-                self._note(**{k: v for k, v in value.items() if k in ("status", "thread_id")})
+        if any(e.get("key") == "session" or e.get("in") in AWAITED for e in events):
+            self._note()
 
-    def _note(self, *, status: Json = None, thread_id: Json = None, ended: Json = None) -> None:
-        now = self._entry
+    def _note(self, *, ended: str = "") -> None:
+        """Bring the entry in line with the transcript; the file is written when that differs."""
+        transcript, models = self.session.transcript, self.session.models
+        shown = obj(transcript["session"])
+        running = [t for t in objects_of(transcript["turns"]) if t.get("status") == "in_progress"]
+        asked = objects_of(transcript["approvals"])
         entry = replace(
-            now,
+            self._entry,
             leftovers=self.session.leftovers,
-            status=str(status or now.status),
-            thread_id=str(thread_id or now.thread_id),
-            ended=str(ended or now.ended),
+            status=text_of(shown.get("status")) or self._entry.status,
+            thread_id=text_of(shown.get("thread_id")),
+            waiting=sum(approval.get("status") == "pending" for approval in asked),
+            turn_started_at=_time_of(running[-1].get("started_at")) if running else None,
+            model=models.model,
+            effort=models.effort,
+            ended=ended or self._entry.ended,
         )
         if entry != self._entry:
             self._entry = entry
@@ -168,7 +135,7 @@ class SessionHost:
         if not self._may_connect(writer.get_extra_info("socket")):
             writer.close()
             return
-        client = _Client(self, writer)
+        client = Client(self, writer)
         self._clients.add(client)
         try:
             await client.serve(reader)
@@ -191,106 +158,8 @@ class SessionHost:
         return True
 
 
-class _Client:
-    """One connection: operations come in, frames go out at the pace of a screen."""
-
-    def __init__(self, host: SessionHost, writer: asyncio.StreamWriter) -> None:
-        self._host = host
-        self._writer = writer
-        self._since: int | None = None
-        self._pending: list[JsonObject] = []
-        self._is_lost = False
-        self._has_news = asyncio.Event()
-        self._is_awaited = asyncio.Event()
-        self._is_ending = False
-        self._sender: asyncio.Task[None] | None = None
-
-    async def serve(self, reader: asyncio.StreamReader) -> None:
-        decoder = Decoder()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                self._sender = tasks.create_task(self._send_frames())
-                while data := await reader.read(65536):
-                    for message in decoder.feed(data):
-                        tasks.create_task(self._answer(message))
-                self._sender.cancel()
-        except* (ConnectionError, CodexNBError):
-            pass
-        finally:
-            self._writer.close()
-
-    def offer(self, events: list[JsonObject]) -> None:
-        """Take events for the next frame."""
-        if self._since is None or self._is_lost:
-            return
-        self._pending.extend(events)
-        if len(self._pending) > BACKLOG:
-            self._pending.clear()
-            self._is_lost = True
-        if any(event.get("in") in _AWAITED for event in events):
-            self._is_awaited.set()
-        self._has_news.set()
-
-    async def say_farewell(self) -> None:
-        """Send what is left and hang up, for a limited time."""
-        self._is_ending = True
-        self._has_news.set()
-        with suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(FAREWELL):
-                if self._sender is not None:
-                    await asyncio.wait({self._sender})
-                await self._writer.drain()
-        self._writer.close()
-
-    async def _answer(self, message: JsonObject) -> None:
-        reply: JsonObject = {"id": message.get("id")}
-        try:
-            if message.get("op") in ("hello", "snapshot"):
-                self._greet(message.get("since"))
-                reply["ok"] = {}
-            else:
-                reply["ok"] = await self._host.operate(message)
-        except CodexNBError as exc:
-            reply["error"] = {
-                "kind": type(exc).__name__, "message": exc.message, "hint": exc.hint
-            }  # fmt: skip
-        self._writer.write(encode(reply))
-
-    def _greet(self, since: Json) -> None:
-        self._pending.clear()
-        events = self._host.events_since(since) if isinstance(since, int) else None
-        self._is_lost = events is None
-        if isinstance(since, int) and events is not None:
-            self._since = since
-            self._pending.extend(events)
-        else:
-            self._since = 0
-        self._has_news.set()
-
-    async def _send_frames(self) -> None:
-        while True:
-            await self._has_news.wait()
-            self._has_news.clear()
-            self._is_awaited.clear()
-            if self._is_lost:
-                frame = self._host.snapshot()
-                self._is_lost = False
-                self._pending.clear()
-                self._since = int(str(frame["n"]))
-                self._writer.write(encode(frame))
-            elif self._pending:
-                events = merge_events(self._pending)
-                self._pending = []
-                self._writer.write(
-                    encode({"frame": "events", "since": self._since, "events": list(events)})
-                )
-                self._since = int(str(events[-1]["n"]))
-            await self._writer.drain()
-            if self._is_ending and not self._pending:
-                return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(FRAME):
-                    await self._is_awaited.wait()
+def _time_of(value: Json) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def entry_of(spec: SessionSpec, folder: Path) -> SessionEntry:
@@ -302,11 +171,21 @@ def entry_of(spec: SessionSpec, folder: Path) -> SessionEntry:
         name=spec.name,
         cwd=spec.cwd,
         notebook=spec.notebook,
+        host=LocalHost().name,
         pid=pid,
         birth=birth_of(pid),
         created_at=time.time(),
         fixed=spec.fixed(),
+        model=spec.model,
+        effort=spec.effort,
     )
+
+
+def with_choice(spec: SessionSpec, earlier: SessionEntry | None) -> SessionSpec:
+    """The spec with the model that a person chose while an earlier host served the session."""
+    if earlier is None or spec.model not in ("", earlier.model):
+        return spec
+    return replace(spec, model=earlier.model, effort=spec.effort or earlier.effort)
 
 
 def main() -> None:
@@ -330,13 +209,14 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
-    write_entry(entry_of(spec, folder))
+    chosen = with_choice(spec, read_entry(folder))
+    write_entry(entry_of(chosen, folder))
     os.write(told, b"+")
     os.close(told)
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
     spec.check()
     try:
-        asyncio.run(SessionHost(spec, folder, listener).serve())
+        asyncio.run(SessionHost(chosen, folder, listener).serve())
     finally:
         kill_marked_processes(spec.id)
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 from array import array
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self, cast
 
 from codex_nb.protocol.changes import Replica, empty_transcript
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -50,14 +52,10 @@ class EventLog:
     def restore(self) -> JsonObject:
         """Read what an earlier session host wrote and return the transcript that it adds up to."""
         replica = Replica(empty_transcript())
-        with self._path.open("rb") as file:
-            for line in file:
-                event = _parse(line)
-                if event is None or event.get("n") != self.last + 1:
-                    break
-                replica.apply(event)
-                self._offsets.append(self._size)
-                self._size += len(line)
+        for event, size in _numbered(self._path):
+            replica.apply(event)
+            self._offsets.append(self._size)
+            self._size += size
         os.ftruncate(self._fd, self._size)
         return replica.transcript
 
@@ -109,6 +107,31 @@ def read_events(path: Path) -> list[JsonObject]:
     except FileNotFoundError:
         pass
     return events
+
+
+def read_transcript(path: Path) -> tuple[JsonObject, int]:
+    """What a log that may still be written to adds up to, and the number of its last event.
+
+    It reads all of the log and changes nothing. Without a log the transcript is empty and the
+    number 0.
+    """
+    replica = Replica(empty_transcript())
+    last = 0
+    with suppress(FileNotFoundError):
+        for event, _ in _numbered(path):
+            replica.apply(event)
+            last += 1
+    return replica.transcript, last
+
+
+def _numbered(path: Path) -> Iterator[tuple[JsonObject, int]]:
+    """Every event with its size in bytes, up to the first line that is cut or out of order."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            event = _parse(line)
+            if event is None or event.get("n") != number:
+                return
+            yield event, len(line)
 
 
 def _parse(line: bytes) -> JsonObject | None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from codex_nb.codex.home import SESSION_VARIABLE
 
 _PROC = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def birth_of(pid: int) -> str:
@@ -77,6 +79,27 @@ def kill_marked_processes(session: str) -> int:
                 ended += 1
         if not pids:
             break
+    return ended
+
+
+def uptime() -> float:
+    """Seconds since the boot, by the clock that births are told in (Linux only; elsewhere 0)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else 0.0
+
+
+def kill_marked_since(session: str, since: float) -> int:
+    """End the processes with the mark of a session that were born after `since`, an `uptime`.
+
+    Returns how many that were.
+    """
+    ended = 0
+    for pid in marked_processes(session):
+        fields = _stat(pid)
+        # Births are told in ticks, rounded down: one of the same tick counts as born before.
+        if fields is not None and int(fields[19]) / _TICKS > since:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+                ended += 1
     return ended
 
 

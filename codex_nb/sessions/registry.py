@@ -53,7 +53,10 @@ class SessionEntry:
         name: What a person calls it.
         cwd: The folder that codex works in.
         notebook: Path of the notebook that asked for it, or "".
+        host: Name of the host that codex runs on.
         status: As in the transcript's session.
+        waiting: Approvals that nobody has answered.
+        turn_started_at: When the running turn began, in Unix seconds; None when none runs.
         thread_id: The thread, or "" before there is one.
         pid: Process id of the session host.
         birth: When that process was born, as `birth_of` tells.
@@ -61,6 +64,8 @@ class SessionEntry:
         ended: Why it ended: "" while it runs, "closed" by a person, "idle", or "failed".
         fixed: The options that stay as they were at the start, as `SessionSpec.fixed` tells.
         leftovers: What the sandbox may leave in writable folders, for a sweep after a crash.
+        model: The model that was chosen for it, or "" for codex's own default.
+        effort: The reasoning effort that was chosen, or "".
     """
 
     folder: str
@@ -68,7 +73,10 @@ class SessionEntry:
     name: str
     cwd: str
     notebook: str = ""
+    host: str = ""
     status: str = "starting"
+    waiting: int = 0
+    turn_started_at: float | None = None
     thread_id: str = ""
     pid: int = 0
     birth: str = ""
@@ -76,6 +84,8 @@ class SessionEntry:
     ended: str = ""
     fixed: dict[str, object] = field(default_factory=dict)
     leftovers: str = ""
+    model: str = ""
+    effort: str = ""
 
     @property
     def is_running(self) -> bool:
@@ -169,10 +179,15 @@ def read_entry(folder: Path) -> SessionEntry | None:
 
 
 def list_sessions(*roots: Path) -> list[SessionEntry]:
-    """All sessions below the roots, the oldest first; stale ones are swept on the way."""
+    """All sessions below the roots, the oldest first; stale ones are swept on the way.
+
+    A root of somebody else is left out: its entries would tell this user what to remove.
+    """
     entries = []
     for root in dict.fromkeys(roots):
         with suppress(OSError):
+            if root.stat().st_uid != os.getuid():
+                continue
             for folder in root.iterdir():
                 entry = read_entry(folder)
                 if entry is not None:
@@ -187,7 +202,7 @@ def swept(entry: SessionEntry) -> SessionEntry:
     fresh = read_entry(Path(entry.folder)) or entry
     if fresh.ended or fresh.is_running:
         return fresh
-    entry = replace(fresh, ended="failed", status="failed")
+    entry = replace(fresh, ended="failed", status="failed", waiting=0, turn_started_at=None)
     kill_marked_processes(entry.id)
     if entry.leftovers:
         Leftovers.from_json(entry.leftovers).remove_now()

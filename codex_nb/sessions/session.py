@@ -1,7 +1,7 @@
 """One session: a thread of a codex app-server and its turns, as changes of a transcript.
 
-No sockets and no log here: changes go out through `emit`, operations come in as method calls, all
-on one event loop.
+No sockets and no log here: changes go out through `emit`, operations come in through `operations`,
+all on one event loop.
 
 * The sandbox and the approval policy are sent with every start and resume, because codex forgets
   them.
@@ -22,16 +22,19 @@ from codex_nb.errors import (
     CodexNBError,
     SessionClosedError,
     SessionError,
-    UsageError,
     first_error,
 )
-from codex_nb.protocol.approvals import Decision
+from codex_nb.protocol.grants import Bounds
 from codex_nb.protocol.messages import Notification, ServerRequest
 from codex_nb.protocol.transcript import TranscriptReducer
-from codex_nb.sessions.desk import ApprovalDesk
+from codex_nb.protocol.values import obj, objects_of, text_of
+from codex_nb.sessions.desk import ApprovalDesk, span_of
 from codex_nb.sessions.launch import Launch
+from codex_nb.sessions.models import Models
+from codex_nb.sessions.operations import Operations
 from codex_nb.sessions.registry import HOST_IS_GONE
-from codex_nb.sessions.turns import Prompt, Turns
+from codex_nb.sessions.turns import Turns
+from codex_nb.sessions.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -53,6 +56,13 @@ class Session:
         host: Where codex runs.
         emit: Takes the changes of the transcript, in order.
         transcript: What an earlier session host of this session left, to go on from.
+
+    Attributes:
+        spec: What the session is to be.
+        operations: What clients ask of it.
+        turns: Its turns, and the messages that wait.
+        desk: Its open approvals.
+        models: What it can use, and what was chosen.
     """
 
     def __init__(
@@ -65,18 +75,25 @@ class Session:
         transcript: JsonObject | None = None,
     ) -> None:
         self.spec = spec
+        self._host = host
         self._emit = emit
         self._reducer = TranscriptReducer(transcript)
         self._launch = Launch(spec, folder, host)
-        self._desk = ApprovalDesk(
+        self.desk = ApprovalDesk(
             self._reducer,
             emit,
             host=host.name,
+            bounds=_bounds_of(spec),
             limit=spec.approval_timeout,
             unattended=spec.unattended,
             on_expiry=self._spawn,
         )
-        self._turns = Turns(spec, self._reducer, emit, request=self._request, spawn=self._spawn)
+        self.models = Models(spec.model, spec.effort, request=self._request)
+        self.turns = Turns(
+            spec, self._reducer, emit,
+            models=self.models, request=self._request, spawn=self._spawn,
+        )  # fmt: skip
+        self.operations = Operations(self, Uploads(folder, host))
         self._server: AppServer | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -100,10 +117,14 @@ class Session:
         A failure ends up in the transcript and not in an exception; any exception is a bug.
         """
         # What a session host that was killed had under way is not under way any more.
-        gone = self._reducer.close_open(status="failed", error=HOST_IS_GONE, at=time.time())
-        self._emit(gone)
+        self._emit(self._reducer.close_open(status="failed", error=HOST_IS_GONE, at=time.time()))
+        stale = objects_of(self._reducer.transcript["queue"])
+        self._emit(self._reducer.queue([]))
+        for message in stale:
+            self.turns.put_over("failed", HOST_IS_GONE, text_of(message.get("text")))
         self._session(
             **self.spec.described(),
+            host=self._host.name,
             status="starting",
             detail="Starting Codex",
             hint="",
@@ -126,86 +147,23 @@ class Session:
                 )
             )
             logger.exception("a bug ended the session", extra={"codex_session": self.spec.id})
-        self._desk.close()
+        self.desk.close()
         self._stop_clocks()
         self._server = None
         failed = self.ended == "failed"
-        session = _object(self._reducer.transcript["session"])
-        why = {"kind": "ended", "message": session.get("detail"), "hint": session.get("hint")}
-        self._emit(
-            self._reducer.close_open(
-                status="failed" if failed else "interrupted",
-                error=why if failed else None,
-                at=time.time(),
-            )
-        )
+        session = obj(self._reducer.transcript["session"])
+        why: JsonObject = {
+            "kind": "ended",
+            "message": session.get("detail"),
+            "hint": session.get("hint"),
+        }
+        over: tuple[str, JsonObject | None] = ("failed", why) if failed else ("interrupted", None)
+        self._emit(self._reducer.close_open(status=over[0], error=over[1], at=time.time()))
+        self.turns.abandon(*over)
         self._session(
             status="failed" if failed else "closed", ended=self.ended or "closed",
             ended_at=time.time(), **({"detail": self._why_idle()} if self.ended == "idle" else {}),
         )  # fmt: skip
-
-    # Operations of clients
-
-    def send(self, text: str, *, model: str = "", effort: str = "", timeout: float = 0) -> int:
-        """Start a turn with this message, now or when the turns before it are over.
-
-        Args:
-            text: What to tell codex.
-            model: Model from this turn on; "" leaves it.
-            effort: Reasoning effort from this turn on; "" leaves it.
-            timeout: Seconds after which the turn is interrupted; 0 takes the session's.
-
-        Returns:
-            The place that the turn will have in the transcript's turns.
-
-        Raises:
-            UsageError: The message is empty.
-            SessionClosedError: The session ended.
-        """
-        self._check_open()
-        limit = timeout or self.spec.turn_timeout.total_seconds()
-        model, effort = model or self.spec.model, effort or self.spec.effort
-        place = self._turns.put(Prompt(text=text, model=model, effort=effort, timeout=limit))
-        self._refresh()
-        return place
-
-    async def steer(self, text: str) -> None:
-        """Tell the running turn something.
-
-        Raises:
-            SessionError: No turn runs.
-        """
-        self._check_open()
-        await self._turns.steer(text)
-
-    async def interrupt(self) -> None:
-        """End the running turn with its commands, and drop what waits in line. Idle: nothing."""
-        self._check_open()
-        await self._turns.stop()
-        self._refresh()
-
-    async def answer(self, key: str, decision: str, reason: str = "") -> None:
-        """Answer an approval; a reason for a refusal is told to codex.
-
-        Raises:
-            UsageError: There is no such decision, or it is not legal here.
-            SessionError: The approval is not open, or no longer.
-        """
-        self._check_open()
-        try:
-            choice = Decision(decision)
-        except ValueError:
-            raise UsageError(
-                f"{decision!r} is no decision.", hint=f"It is one of: {', '.join(Decision)}."
-            ) from None
-        await self._desk.decide(self._running_server(), key, choice, note=reason)
-        self._refresh()
-        if reason.strip() and choice is Decision.DECLINE:
-            try:
-                await self.steer(f"I declined this: {reason.strip()}")
-            except CodexNBError:
-                # The turn ended in between. What was said must not be lost.
-                self._notice("warning", "The reason did not reach Codex: its turn had ended.")
 
     def close(self, ended: str = "closed") -> None:
         """End the session; `run` returns when everything is cleaned up. Idempotent."""
@@ -229,11 +187,11 @@ class Session:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             pump = tasks.create_task(self._pump(server), name="messages")
-            play = tasks.create_task(self._turns.play(self._refresh), name="turns")
-            self._refresh()
+            play = tasks.create_task(self.turns.play(self.refresh), name="turns")
+            self.refresh()
             await self._closing.wait()
             with suppress(AppServerError):  # it is ended in any case
-                await self._turns.stop()
+                await self.turns.stop()
             pump.cancel()
             play.cancel()
         self._tasks = None
@@ -246,12 +204,12 @@ class Session:
             params["threadId"] = self.spec.resume
             params["excludeTurns"] = True
         method = "thread/resume" if self.spec.resume else "thread/start"
-        result = _object(await self._request(method, params))
-        self._turns.thread = str(_object(result.get("thread")).get("id", ""))
-        model, effort = result.get("model"), result.get("reasoningEffort")
+        result = obj(await self._request(method, params))
+        self.turns.thread = str(obj(result.get("thread")).get("id", ""))
         self._session(
-            detail="", thread_id=self._turns.thread, model=model, effort=effort,
-            codex_version=self._launch.version,
+            detail="", thread_id=self.turns.thread, codex_version=self._launch.version,
+            model=self.models.model or result.get("model"),
+            effort=self.models.effort or result.get("reasoningEffort"),
         )  # fmt: skip
         text, hint = self._launch.warning
         if text:
@@ -268,27 +226,27 @@ class Session:
 
     async def _handle(self, server: AppServer, message: Message) -> None:
         if isinstance(message, ServerRequest):
-            await self._desk.take(server, message)
-            self._refresh()
+            await self.desk.take(server, message)
+            self.refresh()
             return
         changes = self._reducer.apply(message, at=time.time())
         self._emit(changes)
-        thread = self._turns.thread
+        thread = self.turns.thread
         if isinstance(message, Notification) and message.params.get("threadId") == thread:
-            self._turns.take(message)
+            self.turns.take(message)
             if message.method in ("turn/started", "turn/completed", "serverRequest/resolved"):
-                self._desk.tidy()
-                self._refresh()
+                self.desk.tidy()
+                self.refresh()
 
     # State
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
         """Bring the session's status in line, and start or stop the idle clock."""
         if self._closing.is_set() or self._tasks is None:
             return
-        if self._desk.is_waiting():
+        if self.desk.is_waiting():
             status = "waiting"
-        elif self._turns.are_under_way():
+        elif self.turns.are_under_way():
             status = "running"
         else:
             status = "idle"
@@ -306,9 +264,16 @@ class Session:
         self._session(detail=error.message, hint=error.hint)
 
     def _why_idle(self) -> str:
-        seconds = self.spec.idle_timeout.total_seconds()
-        span = f"{seconds / 60:g} min" if seconds >= 60 else f"{seconds:g} s"
-        return f"Ended after {span} without a turn; send again to go on."
+        return f"Ended after {span_of(self.spec.idle_timeout)} without a turn; send again to go on."
+
+    def show_model(self) -> None:
+        """Say in the transcript which model and effort were chosen."""
+        chosen = {"model": self.models.model, "effort": self.models.effort}
+        self._session(**{key: value for key, value in chosen.items() if value})
+
+    def warn(self, text: str) -> None:
+        """Tell the person something that is part of no turn."""
+        self._notice("warning", text)
 
     def _session(self, **values: Json) -> None:
         self._emit(self._reducer.session(**values))
@@ -319,32 +284,44 @@ class Session:
     def _spawn(self, work: Awaitable[None]) -> None:
         async def guarded() -> None:
             await work
-            self._refresh()
+            self.refresh()
 
         if self._tasks is not None:
             self._tasks.create_task(guarded())
 
     def _stop_clocks(self) -> None:
-        self._turns.stop_clock()
+        self.turns.stop_clock()
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Refuse what comes too late.
+
+        Raises:
+            SessionClosedError: The session ended, or is about to.
+        """
         if self.ended or self._closing.is_set():
             raise SessionClosedError(
                 f"The session {self.spec.name!r} has ended.", hint="Start it again with %codex_run."
             )
 
-    def _running_server(self) -> AppServer:
+    def running_server(self) -> AppServer:
+        """The codex of this session.
+
+        Raises:
+            SessionError: It does not run yet.
+        """
         if self._server is None:
             raise SessionError("Codex is still starting.", hint="Wait until run.status is idle.")
         return self._server
 
     async def _request(self, method: str, params: JsonObject) -> Json:
         limit = self.spec.start_timeout.total_seconds()
-        return await self._running_server().request(method, params, timeout=limit)
+        return await self.running_server().request(method, params, timeout=limit)
 
 
-def _object(value: Json) -> JsonObject:
-    return value if isinstance(value, dict) else {}
+def _bounds_of(spec: SessionSpec) -> Bounds:
+    """What commands may do unasked, for the sentences of an approval."""
+    writable = (spec.cwd, *spec.allow) if spec.sandbox == "workspace-write" else ()
+    return Bounds(sandbox=spec.sandbox, ask=spec.ask, writable=writable)

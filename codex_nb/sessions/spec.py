@@ -132,7 +132,6 @@ class SessionSpec:
         return {
             "id": self.id,
             "name": self.name,
-            "host": "local",
             "cwd": self.cwd,
             "notebook": self.notebook,
             "model": self.model or None,

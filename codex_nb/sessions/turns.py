@@ -1,7 +1,9 @@
 """The turns of a session: what waits in line, what runs, and why a turn was ended by us.
 
 * One turn at a time; what is sent meanwhile waits in line.
-* Every message that was sent gets a turn in the transcript, also one that codex never began.
+* Every message that was sent gets a turn in the transcript, also one that codex never began, and
+  in the place that was told when it was sent. So one that was dropped or taken back stays in line
+  until its place comes.
 * An interrupt ends the turn's commands too; codex alone would let them run on.
 * A model that stays out of reach fails the turn; codex 0.163 and later would try for ever.
 """
@@ -10,39 +12,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from codex_nb.errors import AppServerError, RemoteError, SessionError, UsageError
+from codex_nb.errors import AppServerError, RemoteError, SessionError
+from codex_nb.sessions.line import Line
+from codex_nb.sessions.processes import kill_marked_since, uptime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from codex_nb.protocol.messages import Json, JsonObject, Notification
     from codex_nb.protocol.transcript import TranscriptReducer
+    from codex_nb.sessions.line import Prompt
+    from codex_nb.sessions.models import Models
     from codex_nb.sessions.spec import SessionSpec
 
 INTERRUPT_LIMIT = 15.0
 """Seconds that codex has to end a turn that was interrupted; it needs some 10 ms."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
-    """A message that waits for its turn.
-
-    Attributes:
-        text: What to tell codex.
-        model: Model from this turn on; "" leaves it.
-        effort: Reasoning effort from this turn on; "" leaves it.
-        timeout: Seconds after which the turn is interrupted; 0 means no limit.
-    """
-
-    text: str
-    model: str
-    effort: str
-    timeout: float
+_INTERRUPT_AGAIN = 1.0
+_LOOKS = 10
+_BETWEEN_LOOKS = 0.05
 
 
 class Turns:
@@ -52,6 +43,7 @@ class Turns:
         spec: The session.
         reducer: Holds the transcript that the turns are part of.
         emit: Takes the changes.
+        models: Knows model and effort of a turn that does not say them.
         request: Asks codex something and returns its answer.
         spawn: Runs a coroutine beside everything else, for as long as the session serves.
 
@@ -65,6 +57,7 @@ class Turns:
         reducer: TranscriptReducer,
         emit: Callable[[list[JsonObject]], None],
         *,
+        models: Models,
         request: Callable[[str, JsonObject], Awaitable[Json]],
         spawn: Callable[[Coroutine[None, None, None]], None],
     ) -> None:
@@ -72,81 +65,101 @@ class Turns:
         self._spec = spec
         self._reducer = reducer
         self._emit = emit
+        self._models = models
         self._request = request
         self._spawn = spawn
         self._turn = ""
         self._is_over = asyncio.Event()
         self._is_starting = False
+        self._is_playing = False
         self._place = 0  # of the turn that was started last
+        self._began = 0.0  # when, as `uptime`
+        self._beginning = ""  # what that turn was started with, until codex took it
         self._is_stopped = False
         self._verdict: tuple[str, JsonObject] | None = None
         self._unreachable: asyncio.TimerHandle | None = None
-        self._prompts: deque[Prompt] = deque()
-        self._has_prompts = asyncio.Event()
+        self._line = Line(lambda waiting: emit(reducer.queue(waiting)))
 
     def are_under_way(self) -> bool:
         """Whether a turn runs, starts or waits."""
-        return bool(self._turn or self._is_starting or self._prompts)
+        return bool(self._turn or self._is_starting or self._line)
 
     def put(self, prompt: Prompt) -> int:
-        """Put a message in line and return the place that its turn will have in the transcript.
-
-        Raises:
-            UsageError: The message is empty.
-        """
-        if not prompt.text.strip():
-            raise UsageError("The prompt is empty.", hint="Say what Codex is to do.")
+        """Put a message in line and return the place that its turn will have in the transcript."""
         # A turn that starts may be known already, when codex's notice came before its answer.
         begun = len(self._known())
         if self._is_starting:
             begun = max(begun, self._place + 1)
-        place = begun + len(self._prompts)
-        self._prompts.append(prompt)
-        self._has_prompts.set()
+        place = begun + len(self._line)
+        self._line.put(prompt, is_next=self._is_playing and not self.are_under_way())
         return place
+
+    def withdraw(self, key: str) -> str:
+        """Take a message back that waits in line, and return what the person wrote.
+
+        Raises:
+            SessionError: It does not wait, or no longer.
+        """
+        said = self._line.withdraw(key)
+        self._pass_over()
+        return said
 
     async def play(self, on_change: Callable[[], None]) -> None:
         """Play what is in line, for ever; tell after each turn."""
+        self._is_playing = True
         while True:
-            await self._has_prompts.wait()
-            if not self._prompts:
-                self._has_prompts.clear()
+            await self._line.wait_filled()
+            self._pass_over()
+            if not self._line:
+                on_change()
             elif self._turn:  # a turn that somebody else started, such as a terminal
                 await self._is_over.wait()
             else:
-                await self._play(self._prompts.popleft())
+                await self._play(self._line.pop())
                 on_change()
 
-    async def steer(self, text: str) -> None:
+    def check_running(self) -> None:
+        """Refuse when there is nothing to steer.
+
+        Raises:
+            SessionError: No turn runs.
+        """
+        if not self._turn:
+            raise SessionError("No turn is running.", hint="Use run.send() to start one.")
+
+    async def steer(self, text: str, images: tuple[JsonObject, ...] = ()) -> None:
         """Tell the running turn something.
 
         Raises:
-            UsageError: The message is empty.
             SessionError: No turn runs.
         """
-        if not text.strip():
-            raise UsageError("The message is empty.", hint="Say what Codex is to do.")
-        if not self._turn:
-            raise SessionError("No turn is running.", hint="Use run.send() to start one.")
-        await self._request(
-            "turn/steer",
-            {"threadId": self.thread, "expectedTurnId": self._turn, "input": _input(text)},
-        )
+        self.check_running()
+        told: JsonObject = {"expectedTurnId": self._turn, "input": _input(text, images)}
+        await self._request("turn/steer", {"threadId": self.thread, **told})
 
     async def stop(self) -> None:
         """End the running turn with its commands, and drop what waits in line. Idle: nothing."""
-        while self._prompts:
-            self._prompts.popleft()
-            self._add("interrupted", None)
+        self._line.drop("interrupted", None)
         self._is_stopped = self._is_starting
         if self._turn:
             await self._interrupt()
+        self._pass_over()
+
+    def abandon(self, status: str, error: JsonObject | None) -> None:
+        """Give what still waits its turns, because codex is gone."""
+        self._turn, self._is_starting = "", False
+        if self._beginning and len(self._known()) <= self._place:
+            self.put_over(status, error, self._beginning)
+        self._line.drop(status, error)
+        self._pass_over()
 
     def take(self, message: Notification) -> None:
         """Follow what codex says of this thread; the reducer took it before."""
         match message.method:
             case "turn/started":
                 self._turn = _id_of(message.params.get("turn"))
+                if not self._is_starting:
+                    self._began = uptime()
                 self._is_over.clear()
             case "turn/completed":
                 self._turn = ""
@@ -165,18 +178,26 @@ class Turns:
             self._unreachable = None
 
     async def _play(self, prompt: Prompt) -> None:
-        params: JsonObject = {"threadId": self.thread, "input": _input(prompt.text)}
-        params |= {k: v for k, v in (("model", prompt.model), ("effort", prompt.effort)) if v}
+        params: JsonObject = {
+            "threadId": self.thread,
+            "input": _input(prompt.text, prompt.images),
+            **self._models.turn_params(prompt.model, prompt.effort),
+        }
         self._is_starting, self._is_stopped, self._verdict = True, False, None
-        self._place = len(self._known())
+        self._place, self._beginning = len(self._known()), prompt.text
+        self._began = uptime()
         self._is_over.clear()
         try:
             result = await self._request("turn/start", params)
         except RemoteError as exc:
-            self._add("failed", {"message": exc.message, "hint": exc.hint, "kind": "refused"})
+            error: JsonObject = {"message": exc.message, "hint": exc.hint, "kind": "refused"}
+            self._beginning = ""
+            self.put_over("failed", error, prompt.text)
             return
         finally:
             self._is_starting = False
+        self._beginning = ""
+        self._models.use(prompt.model, prompt.effort)
         # The answer and what codex tells meanwhile are taken by different tasks, in any order.
         if not self._is_over.is_set():
             self._turn = _id_of(result.get("turn") if isinstance(result, dict) else None)
@@ -194,18 +215,32 @@ class Turns:
     async def _interrupt(self) -> None:
         """Interrupt the turn, end its commands and wait until codex has said that it is over."""
         turn: JsonObject = {"threadId": self.thread, "turnId": self._turn}
-        with suppress(RemoteError):  # the turn ended in between
-            await self._request("turn/interrupt", turn)
-        with suppress(RemoteError):
-            await self._request("thread/backgroundTerminals/clean", {"threadId": self.thread})
-        try:
-            async with asyncio.timeout(INTERRUPT_LIMIT):
-                await self._is_over.wait()
-        except TimeoutError:
-            raise AppServerError(
-                f"Codex did not end an interrupted turn within {INTERRUPT_LIMIT:g} s.",
-                hint="Send again to go on with the same thread in a new process.",
-            ) from None
+        deadline = time.monotonic() + INTERRUPT_LIMIT
+        while not self._is_over.is_set():
+            if time.monotonic() > deadline:
+                raise AppServerError(
+                    f"Codex did not end an interrupted turn within {INTERRUPT_LIMIT:g} s.",
+                    hint="Send again to go on with the same thread in a new process.",
+                )
+            with suppress(RemoteError):  # the turn ended in between
+                await self._request("turn/interrupt", turn)
+            with suppress(RemoteError):
+                await self._request("thread/backgroundTerminals/clean", {"threadId": self.thread})
+            # Codex may lose an interrupt that comes while it starts the turn.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_INTERRUPT_AGAIN):
+                    await self._is_over.wait()
+        await self._end_commands()
+
+    async def _end_commands(self) -> None:
+        """End what the turn started and codex lost sight of: a command whose sandbox was made."""
+        looks_in_vain = 0
+        for _ in range(_LOOKS):
+            ended = await asyncio.to_thread(kill_marked_since, self._spec.id, self._began)
+            looks_in_vain = 0 if ended else looks_in_vain + 1
+            if looks_in_vain == 2:
+                return
+            await asyncio.sleep(_BETWEEN_LOOKS)
 
     def _watch_reconnecting(self, params: JsonObject) -> None:
         limit = self._spec.reconnect_timeout.total_seconds()
@@ -232,8 +267,13 @@ class Turns:
         if isinstance(turn, dict) and turn.get("status") == "interrupted":
             self._emit(self._reducer.turn({**turn, "status": status, "error": error}))
 
-    def _add(self, status: str, error: JsonObject | None) -> None:
-        """A turn that codex never began."""
+    def _pass_over(self) -> None:
+        """Give what never begins its turn, as far as its place has come."""
+        while not (self._turn or self._is_starting) and (never := self._line.pop_never()):
+            self.put_over(*never)
+
+    def put_over(self, status: str, error: JsonObject | None, message: str) -> None:
+        """Put a turn that codex never began, with what was said to start it."""
         now = time.time()
         turn: JsonObject = {
             "id": f"turn-{len(self._known())}",
@@ -242,15 +282,16 @@ class Turns:
             "completed_at": now,
             "error": error,
         }
-        self._emit(self._reducer.turn(turn))
+        self._emit(self._reducer.turn(turn, message=message, at=now))
 
     def _known(self) -> list[Json]:
         turns = self._reducer.transcript["turns"]
         return turns if isinstance(turns, list) else []
 
 
-def _input(text: str) -> Json:
-    return [{"type": "text", "text": text, "text_elements": []}]
+def _input(text: str, images: tuple[JsonObject, ...]) -> Json:
+    said: list[Json] = [{"type": "text", "text": text, "text_elements": []}] if text else []
+    return [*said, *images]
 
 
 def _id_of(turn: Json) -> str:

@@ -109,7 +109,10 @@ def test_a_command_accepted_by_a_rule_is_not_asked_again(rig: Rig) -> None:
         async with rig.model(turn, turn) as model, rig.session(model) as viewer:
             await viewer.client.request("send", text="a")
             settled = await decide(viewer, "accept_rule")
-            assert settled["rule"] == f"Run every command that begins with: touch {rig.outside}"
+            assert settled["rule"] == (
+                "Until the session ends, run outside the sandbox and without asking every command "
+                f"that begins with: touch {rig.outside}"
+            )
             await viewer.until_turn(0)
             rig.outside.unlink()
             await viewer.turn("b")
@@ -145,10 +148,7 @@ def test_the_reason_of_a_refusal_reaches_the_model(every_rig: Rig) -> None:
             assert settled["note"] == "Use the other file."
             await viewer.until_turn(0)
             await viewer.until_status("idle")
-            folder = rig.folder(viewer)
-        # The rollout holds what codex sent to the model.
-        (rollout,) = (folder / "codex/sessions").rglob("rollout-*.jsonl")
-        assert "I declined this: Use the other file." in rollout.read_text()
+            assert model.requests[-1].said == ("a", "I declined this: Use the other file.")
         said = [item["text"] for item in viewer.items("userMessage")]
         assert said == ["a", "I declined this: Use the other file."]
 
@@ -181,7 +181,7 @@ def test_a_question_that_nobody_answers_is_declined(rig: Rig) -> None:
             assert [approval[key] for key in ("status", "decision", "note")] == [
                 "expired",
                 "decline",
-                "Nobody answered within 0.01 min, so it was declined.",
+                "Nobody answered within 0.6 s, so it was declined.",
             ]
             assert not rig.outside.exists()
             await viewer.until_status("idle")

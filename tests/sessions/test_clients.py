@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from codex_nb.protocol.changes import Replica, empty_transcript
 from codex_nb.sessions.channel import Decoder, connect, encode
-from codex_nb.sessions.host import BACKLOG
+from codex_nb.sessions.clients import BACKLOG
 from tests.support.sessions import LIMIT, Rig, Viewer, command, obj, say
 from tests.support.waiting import run, scaled
 

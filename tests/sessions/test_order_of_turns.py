@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from codex_nb.protocol.messages import Notification
 from codex_nb.protocol.transcript import TranscriptReducer
+from codex_nb.sessions.line import Prompt
+from codex_nb.sessions.models import Models
 from codex_nb.sessions.spec import SessionSpec
-from codex_nb.sessions.turns import Prompt, Turns
+from codex_nb.sessions.turns import Turns
 from tests.support.waiting import run
 
 if TYPE_CHECKING:
     from codex_nb.protocol.messages import Json, JsonObject
 
-PROMPT = Prompt(text="a", model="", effort="", timeout=0)
+PROMPT = Prompt(text="a")
 
 
 def test_the_place_of_a_prompt_counts_a_turn_once_whatever_codex_says_first() -> None:
@@ -29,7 +31,12 @@ def test_the_place_of_a_prompt_counts_a_turn_once_whatever_codex_says_first() ->
 
         spec = SessionSpec(id="s", name="n", cwd="/")
         turns = Turns(
-            spec, reducer, lambda _: None, request=request, spawn=lambda work: work.close()
+            spec,
+            reducer,
+            lambda _: None,
+            models=Models("", "", request=request),
+            request=request,
+            spawn=lambda work: work.close(),
         )
         turns.thread = "thread"
         playing = asyncio.create_task(turns.play(lambda: None))

@@ -126,7 +126,7 @@ def test_nothing_can_be_steered_when_no_turn_runs(rig: Rig) -> None:
             with pytest.raises(SessionError, match="No turn is running") as caught:
                 await viewer.client.request("steer", text="hurry")
             assert caught.value.hint == "Use run.send() to start one."
-            with pytest.raises(UsageError, match="The prompt is empty"):
+            with pytest.raises(UsageError, match="The message is empty"):
                 await viewer.client.request("send", text="  ")
 
     run(check())
@@ -136,11 +136,11 @@ def test_an_interrupt_ends_the_turn_with_its_command(every_rig: Rig) -> None:
     rig = every_rig
 
     async def check() -> None:
-        turn = [command("echo begun; sleep 7654321"), say("never")]
+        turn = [command("echo begun; touch begun; sleep 7654321"), say("never")]
         async with rig.model(turn, [say("next")]) as model, rig.session(model) as viewer:
             await viewer.client.request("send", text="start")
             await viewer.until(lambda _: viewer.items("commandExecution") != [])
-            await wait_until(lambda: rig.runs("sleep 7654321"))
+            await wait_until((rig.cwd / "begun").exists)
             await viewer.client.request("interrupt")
             over = await viewer.until_turn(0)
             assert (over["status"], over["error"]) == ("interrupted", None)
@@ -160,6 +160,24 @@ def test_an_interrupt_ends_the_turn_with_its_command(every_rig: Rig) -> None:
     run(check())
 
 
+def test_an_interrupt_ends_a_command_that_is_about_to_begin(every_rig: Rig) -> None:
+    """Codex loses sight of a command whose sandbox is still being made."""
+    rig = every_rig
+
+    async def check() -> None:
+        turn = [command("sleep 7654322"), say("never")]
+        async with rig.model(turn, turn, turn) as model, rig.session(model) as viewer:
+            for count in range(1, 4):
+                await viewer.client.request("send", text=f"start {count}")
+                await viewer.until(lambda _, n=count: len(viewer.items("commandExecution")) == n)  # type: ignore[misc]
+                await viewer.client.request("interrupt")
+                await viewer.until_turn(count - 1)
+                await viewer.until_status("idle")
+                await wait_until(lambda: not rig.runs("sleep 7654322"))
+
+    run(check())
+
+
 def test_an_interrupt_drops_what_waits_in_line(rig: Rig) -> None:
     turn = [Step(say="first", hold="never")]
 
@@ -173,7 +191,9 @@ def test_an_interrupt_drops_what_waits_in_line(rig: Rig) -> None:
             turns = [turn["status"] for turn in viewer.records("turns")]
             assert turns == ["interrupted"] * 3
             await viewer.until_status("idle")
-            assert prompts(viewer.records("items")) == ["a"]
+            # Nothing that was said is lost.
+            assert prompts(viewer.records("items")) == ["a", "b", "c"]
+            assert {request.place.prompt for request in model.requests} <= {"a"}
 
     run(check())
 
