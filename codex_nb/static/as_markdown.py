@@ -12,7 +12,7 @@ import html
 import re
 from typing import TYPE_CHECKING, assert_never
 
-from codex_nb.kernel.static_blocks import (
+from codex_nb.static.blocks import (
     Approval,
     Checklist,
     Closing,
@@ -26,10 +26,10 @@ from codex_nb.kernel.static_blocks import (
     Reasoning,
     ToolCall,
 )
-from codex_nb.kernel.static_clean import fence_for
+from codex_nb.static.clean import fence_for
 
 if TYPE_CHECKING:
-    from codex_nb.kernel.static_blocks import Block, FileChange
+    from codex_nb.static.blocks import Block, FileChange
 
 _FENCE = re.compile(r"( *)(`{3,}|~{3,})([^`]*)$")
 _FENCE_MARKS = re.compile(r"`{3,}|~{3,}")

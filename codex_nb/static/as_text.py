@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from codex_nb.kernel.static_blocks import (
+from codex_nb.static.blocks import (
     Approval,
     Checklist,
     Closing,
@@ -20,7 +20,7 @@ from codex_nb.kernel.static_blocks import (
 )
 
 if TYPE_CHECKING:
-    from codex_nb.kernel.static_blocks import Block, FileChange
+    from codex_nb.static.blocks import Block, FileChange
 
 _BOXES = {"completed": "[x]", "in_progress": "[>]"}
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codex_nb.kernel.static import bundle_of, html_of, markdown_of, text_of
-from codex_nb.kernel.static_clean import elide, resolve_terminal, reveal, reveal_all
-from codex_nb.kernel.static_html import page_of
-from codex_nb.kernel.static_markdown import safe_markdown
-from codex_nb.kernel.static_prose import html_of_markdown
-from codex_nb.kernel.static_values import duration, without_shell
+from codex_nb.static.as_html import page_of
+from codex_nb.static.as_markdown import safe_markdown
+from codex_nb.static.clean import elide, resolve_terminal, reveal, reveal_all
+from codex_nb.static.forms import forms_of, html_of, markdown_of, text_of
+from codex_nb.static.prose import html_of_markdown
+from codex_nb.static.values import duration, without_shell
 
 if TYPE_CHECKING:
     from codex_nb.protocol.messages import Json, JsonObject
@@ -32,7 +32,7 @@ TRANSCRIPTS: dict[str, JsonObject] = {
 def test_a_session_reads_as_in_the_kept_example(name: str, kind: str, suffix: str) -> None:
     expected = (DATA / "static" / f"{name}.{suffix}").read_text("utf-8")
 
-    assert bundle_of(TRANSCRIPTS[name])[kind] == expected
+    assert forms_of(TRANSCRIPTS[name])[kind] == expected
 
 
 def test_a_failed_session_has_the_html_of_the_kept_example() -> None:
@@ -44,7 +44,7 @@ def test_a_failed_session_has_the_html_of_the_kept_example() -> None:
 def test_the_bundle_is_the_three_forms() -> None:
     transcript = TRANSCRIPTS["two_turns"]
 
-    assert bundle_of(transcript, window=(1, 2)) == {
+    assert forms_of(transcript, window=(1, 2)) == {
         "text/plain": text_of(transcript, window=(1, 2)),
         "text/markdown": markdown_of(transcript, window=(1, 2)),
         "text/html": html_of(transcript, window=(1, 2)),
@@ -195,6 +195,15 @@ def test_the_beginning_and_the_end_of_a_long_session_are_kept() -> None:
 
 
 def test_mistune_is_not_imported_before_html_is_made() -> None:
-    script = "import sys, codex_nb.kernel.static; sys.exit('mistune' in sys.modules)"
+    script = "import sys, codex_nb.static.forms; sys.exit('mistune' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+
+
+def test_a_message_that_was_taken_back_leaves_no_trace() -> None:
+    turns: list[Json] = [
+        {"id": "a", "status": "completed", "started_at": 1.0, "completed_at": 2.0, "error": None},
+        {"id": "b", "status": "interrupted", "error": {"kind": "withdrawn", "message": "Taken."}},
+    ]
+    whole: JsonObject = {"session": {"name": "demo"}, "turns": turns}
+    assert text_of(whole) == text_of({**whole, "turns": turns[:1]})

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codex_nb.kernel.static_entries import entries_of
-from codex_nb.kernel.static_markdown import markdown_of_block
-from codex_nb.kernel.static_text import text_of_block
+from codex_nb.static.as_markdown import markdown_of_block
+from codex_nb.static.as_text import text_of_block
+from codex_nb.static.entries import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from codex_nb.kernel.static_blocks import Block
-    from codex_nb.kernel.static_entries import Entry, Window
     from codex_nb.protocol.messages import JsonObject
+    from codex_nb.static.blocks import Block
+    from codex_nb.static.entries import Entry, Window
 
 # UTF-8 bytes. A notebook keeps all three of them for each cell.
 _TEXT_LIMIT = 160_000
@@ -65,7 +65,7 @@ def html_of(transcript: JsonObject, *, window: Window = (0, None)) -> str:
     return _html(entries_of(transcript, window))
 
 
-def bundle_of(transcript: JsonObject, *, window: Window = (0, None)) -> dict[str, str]:
+def forms_of(transcript: JsonObject, *, window: Window = (0, None)) -> dict[str, str]:
     """All three forms by MIME type, as an output of a notebook cell keeps them.
 
     Args:
@@ -92,7 +92,7 @@ def _markdown(entries: Sequence[Entry]) -> str:
 
 def _html(entries: Sequence[Entry]) -> str:
     # Its Markdown renderer takes time to import, and most kernels never need it.
-    from codex_nb.kernel.static_html import gap_html, html_of_block, page_of
+    from codex_nb.static.as_html import gap_html, html_of_block, page_of
 
     return page_of(_fit(entries, html_of_block, gap_html, _HTML_LIMIT))
 

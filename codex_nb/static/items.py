@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codex_nb.kernel.static_blocks import (
+from codex_nb.static.blocks import (
     Approval,
     Block,
     Command,
@@ -20,7 +20,7 @@ from codex_nb.kernel.static_blocks import (
     Reasoning,
     ToolCall,
 )
-from codex_nb.kernel.static_clean import (
+from codex_nb.static.clean import (
     elide,
     one_line,
     resolve_terminal,
@@ -28,7 +28,7 @@ from codex_nb.kernel.static_clean import (
     reveal_all,
     shorten,
 )
-from codex_nb.kernel.static_values import (
+from codex_nb.static.values import (
     as_json,
     duration,
     mapping,

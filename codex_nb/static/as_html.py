@@ -3,7 +3,7 @@
 One element with one class around everything; a style sheet that reads JupyterLab's colours where
 there are some, and otherwise inherits those of the page; no script, nothing to load. The elements
 carry the meaning, so a page that drops the style sheet, as GitHub does, still reads well. Foreign
-text is escaped here or made by static_prose.
+text is escaped here or made by prose.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, assert_never
 
-from codex_nb.kernel.static_blocks import (
+from codex_nb.static.blocks import (
     Approval,
     Checklist,
     Closing,
@@ -26,12 +26,12 @@ from codex_nb.kernel.static_blocks import (
     Reasoning,
     ToolCall,
 )
-from codex_nb.kernel.static_prose import html_of_markdown
+from codex_nb.static.prose import html_of_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from codex_nb.kernel.static_blocks import Block, FileChange, Step
+    from codex_nb.static.blocks import Block, FileChange, Step
 
 # Only what the model wrote may have mathematics: elsewhere "$HOME and $PATH" are no formula. The
 # names are those of MathJax 2 and of its later versions.

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codex_nb.kernel.static import bundle_of, html_of, markdown_of
-from codex_nb.kernel.static_clean import reveal
+from codex_nb.static.clean import reveal
+from codex_nb.static.forms import forms_of, html_of, markdown_of
 
 if TYPE_CHECKING:
     from codex_nb.protocol.messages import Json, JsonObject
@@ -131,7 +131,7 @@ def test_the_unhandled_forms_of_a_transcript_have_no_fault() -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_in_every_field_stays_text(name: str) -> None:
     for transcript in infested(HOSTILE[name]):
-        bundle = bundle_of(transcript)
+        bundle = forms_of(transcript)
         seen = "".join(bundle.values()).replace("\n", "").replace("\t", "")
 
         assert inspect(bundle["text/html"]) == []
@@ -186,7 +186,7 @@ def test_no_session_is_too_long_for_a_notebook(letter: str) -> None:
     items = transcript["items"]
     assert isinstance(items, list)
     transcript["items"] = [plant(item, letter * 9_000, spared=STRUCTURE) for item in items * 40]
-    bundle = bundle_of(transcript)
+    bundle = forms_of(transcript)
 
     assert len((bundle["text/html"] + bundle["text/markdown"]).encode()) <= LARGEST
     assert len(bundle["text/plain"].encode()) <= LARGEST
@@ -246,7 +246,7 @@ def test_no_value_in_any_place_raises(data: st.DataObject, name: str) -> None:
     places = paths_of(transcript)
     for path in data.draw(st.lists(st.sampled_from(places), min_size=1, max_size=12)):
         put(transcript, path, data.draw(values))
-    bundle = bundle_of(transcript)
+    bundle = forms_of(transcript)
 
     assert inspect(bundle["text/html"]) == []
     assert "".join(bundle.values()).encode()

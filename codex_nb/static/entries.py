@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from codex_nb.kernel.static_blocks import (
+from codex_nb.static.blocks import (
     Block,
     Checklist,
     Closing,
@@ -20,9 +20,9 @@ from codex_nb.kernel.static_blocks import (
     Notice,
     Step,
 )
-from codex_nb.kernel.static_clean import elide, one_line, resolve_terminal, reveal
-from codex_nb.kernel.static_items import read_approval, read_diff, read_item
-from codex_nb.kernel.static_values import duration, mapping, mappings, number, words
+from codex_nb.static.clean import elide, one_line, resolve_terminal, reveal
+from codex_nb.static.items import read_approval, read_diff, read_item
+from codex_nb.static.values import duration, mapping, mappings, number, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,7 @@ Entry: TypeAlias = "Callable[[], Block]"
 Window: TypeAlias = tuple[int, int | None]
 
 _STEPS_SHOWN = 100
+_WITHDRAWN = "withdrawn"
 _TURN_STATUS = {
     "completed": "completed",
     "failed": "failed",
@@ -81,6 +82,8 @@ def entries_of(transcript: JsonObject, window: Window) -> list[Entry]:
 
 def _turn_entries(told: _Told, index: int) -> list[Entry]:
     turn = mapping(told.turns[index])
+    if mapping(turn.get("error")).get("kind") == _WITHDRAWN:
+        return []  # its message was taken back; it stands there for the places of the others
     latest = index == len(told.turns) - 1
     cwd = words(mapping(told.transcript.get("session")).get("cwd"))
     name = turn.get("id")

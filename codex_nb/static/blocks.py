@@ -1,6 +1,6 @@
 """What a static transcript is made of, before it becomes text, Markdown or HTML.
 
-Every string in a block is clean (see static_clean) and bounded, but not escaped: that is the
+Every string in a block is clean (see clean.py) and bounded, but not escaped: that is the
 business of each format.
 A `note` is what follows in small print: an exit code, a duration, a status that is not the expected
 one.
