@@ -1,7 +1,8 @@
 """The widget of a run: frames of its session to the browser, operations of the person back.
 
 Nothing of the transcript is ever sent as a whole but the first snapshot of a view; after that, only
-what changed, at most 30 times a second. Traits flow from the kernel to the browser only.
+what changed, at most 30 times a second. Where the server carries our extension, nothing is sent
+until a view says on the comm that it wants it. Traits flow from the kernel to the browser only.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from traitlets import Any, Dict, List, Unicode
 
 from codex_nb.errors import CodexNBError
 from codex_nb.kernel.loop import submit
+from codex_nb.kernel.served import is_served
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -27,7 +29,7 @@ logger = logging.getLogger(__name__)
 COPY_LIMIT = 10.0
 """Seconds that the background loop has for a copy of a transcript; it needs some ms."""
 
-_OPERATIONS = ("steer", "interrupt", "answer", "close")
+_OPERATIONS = ("send", "steer", "unqueue", "models", "select", "interrupt", "answer", "close")
 
 
 def _asset(name: str) -> str:
@@ -36,6 +38,8 @@ def _asset(name: str) -> str:
 
 def _current(_value: object, widget: Conversation) -> JsonObject:
     """The snapshot as it is when a view asks for it, so that a reloaded page starts from now."""
+    if not widget.is_sending():
+        return {}
     return submit(widget.follower.copy()).result(COPY_LIMIT)
 
 
@@ -54,6 +58,7 @@ class Conversation(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget's ba
             changed.
         approvals: The questions that wait for an answer.
         usage: Tokens used, or None.
+        session: Id of the session.
     """
 
     _esm = _asset("widget.js")
@@ -63,26 +68,34 @@ class Conversation(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget's ba
     transcript = Dict()
     approvals = List(Dict())
     usage = Any(None, allow_none=True)
+    session = Unicode().tag(sync=True)
     snapshot = Dict().tag(sync=True, to_json=_current)
     window = Dict().tag(sync=True)
 
     def __init__(self, follower: Follower) -> None:
         self.follower = follower
-        super().__init__(window=self._window_now())
+        # The views that have said hello on the comm, and not bye.
+        self._viewers: set[str] = set()
+        super().__init__(session=follower.spec.id, window=self._window_now())
         _let_clicks_through(self)
         self.on_msg(self._on_message)
         follower.on_frame = self._on_frame
-        follower.on_window = self._on_window
+
+    def is_sending(self) -> bool:
+        """Whether frames go through the comm."""
+        return bool(self._viewers) or not is_served()
 
     def _window_now(self) -> JsonObject:
         first, end = self.follower.window
         return {"from": first, "to": end}
 
-    def _on_window(self) -> None:
+    def show_window(self) -> None:
+        """Bring the views in line with the turns that belong to the run."""
         self.window = self._window_now()
 
     def _on_frame(self, frame: JsonObject) -> None:
-        self.send(frame)
+        if self.is_sending():
+            self.send(frame)
         follower = self.follower
         self.status = follower.status
         self.usage = follower.transcript.get("usage")
@@ -101,7 +114,12 @@ class Conversation(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget's ba
         if not isinstance(content, dict):
             return
         key, op = content.get("id"), content.get("op")
-        if op == "snapshot":
+        viewer = content.get("viewer")
+        if op == "hello" and isinstance(viewer, str):
+            self._viewers.add(viewer)
+        elif op == "bye":
+            self._viewers.discard(viewer)
+        elif op == "snapshot":
             self.send(_current(None, self))
         elif op in _OPERATIONS:
             values = {k: v for k, v in content.items() if k not in ("id", "op")}

@@ -1,8 +1,9 @@
-"""How a run is shown: live as a widget, and in the same output as text, Markdown and HTML.
+"""How a run is shown: live, and in the same output as data, text, Markdown and HTML.
 
-The static forms are brought up to date whenever a turn is over, so that the notebook can be saved
-and read anywhere. When the session or the kernel ends, the widget leaves the output and its static
-form stays, because a widget without its kernel shows nothing but an error.
+Where the Jupyter server carries our extension, JupyterLab draws the data itself and follows the
+session without the kernel; elsewhere the widget does. What is saved is brought up to date whenever
+a turn is over, so that the notebook can be read anywhere. When the session or the kernel ends, the
+widget leaves the output, because a widget without its kernel shows nothing but an error.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from IPython.display import display
 
-from codex_nb.kernel.static import bundle_of, text_of
+from codex_nb.kernel.served import is_served
+from codex_nb.static.forms import text_of
+from codex_nb.static.saved import SESSION, bundle_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -58,6 +61,12 @@ class _Output:
         run.shown_by(self)
         display(self._bundle(), raw=True, display_id=self._display_id)
         follower.on_milestone = self.update
+        follower.on_window = self._on_window
+
+    def _on_window(self) -> None:
+        self._widget.show_window()
+        if is_served():
+            self.update()
 
     def show_again(self) -> None:
         display(self._bundle(), raw=True)
@@ -75,10 +84,20 @@ class _Output:
         if is_final or not follower.is_live():
             return self._static()
         view = {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}
-        return {WIDGET: view, **self._static()}
+        bundle = {WIDGET: view, **self._static()}
+        if not is_served():
+            # JupyterLab would draw the data rather than the widget, and have nowhere to follow it.
+            del bundle[SESSION]
+        return bundle
 
     def _static(self) -> dict[str, object]:
-        return {**bundle_of(self._follower.transcript, window=self._follower.window)}
+        follower = self._follower
+        return bundle_of(
+            follower.transcript,
+            session=follower.spec.id,
+            n=follower.number,
+            window=follower.window,
+        )
 
 
 class _Printed:

@@ -78,6 +78,7 @@ class Follower:
         self._connecting = asyncio.Lock()
         self._turns: list[int] = []
         self._in_flight = 0
+        self._finished = 0
         self._failure: CodexNBError | None = None
 
     # For every thread
@@ -104,7 +105,8 @@ class Follower:
             return now
         if not self.settled.done():
             return "running"
-        return str(turns[-1].get("status")) if turns else now
+        latest = str(turns[-1].get("status")) if turns else now
+        return "running" if latest == "in_progress" else latest
 
     def records(self, key: str) -> list[JsonObject]:
         """The records of one list of the transcript that belong to this run's turns."""
@@ -163,7 +165,8 @@ class Follower:
         self._in_flight += 1
         try:
             message: JsonObject = {"text": text, "timeout": timeout}
-            message |= {"model": self.spec.model, "effort": self.spec.effort}
+            if not self._turns:  # later, what was chosen meanwhile counts
+                message |= {"model": self.spec.model, "effort": self.spec.effort}
             client = await self._connected()
             try:
                 answer = await client.request("send", **message)
@@ -298,13 +301,21 @@ class Follower:
             self.on_frame({"frame": "snapshot", "n": self.number, "transcript": self.transcript})
 
     def _settle(self) -> None:
-        if self._in_flight or self.settled.done():
+        if self._in_flight:
+            return
+        finished = sum(turn.get("status") in _OVER for turn in self._own_turns())
+        if self.settled.done():
+            # A turn that was sent from elsewhere, such as a browser.
+            if finished > self._finished:
+                self._finished = finished
+                self.on_milestone()
             return
         turns = self._list("turns")
         over = all(
             place < len(turns) and turns[place].get("status") in _OVER for place in self._turns
         )
         if over or self._is_over():
+            self._finished = finished
             self.settled.set_result(None)
             self.on_milestone()
 

@@ -123,7 +123,10 @@ def _taken_up(
                 hint="Leave the option out, use another --name, or close the session first.",
             )
     kept = {option: value for option, value in was.items() if option not in request.given}
-    return replace(request.spec.with_fixed(kept), id=session)
+    # A default must not undo what a person chose meanwhile.
+    model = request.spec.model if "model" in request.given else ""
+    effort = request.spec.effort if "effort" in request.given else ""
+    return replace(request.spec.with_fixed(kept), id=session, model=model, effort=effort)
 
 
 def _roots(config: CodexNB) -> tuple[Path, Path]:

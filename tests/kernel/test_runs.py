@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from codex_nb.protocol.messages import JsonObject
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+SESSION = "application/vnd.codex-nb.session+json"
 STATIC = {"text/html", "text/markdown", "text/plain"}
 
 
@@ -61,7 +62,7 @@ def test_the_output_is_a_widget_and_a_whole_static_transcript(kernel: Kernel) ->
     assert set(cell.bundle) == STATIC | {WIDGET}
     kernel.run("run.close()")
     kernel.listen(cell)
-    assert set(cell.bundle) == STATIC
+    assert set(cell.bundle) == STATIC | {SESSION}
     assert "You said hello." in str(cell.bundle["text/html"])
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_client.manager import KernelManager
 
+from codex_nb.kernel.served import VARIABLE
 from tests.support.waiting import scaled, wait_until_now
 
 if TYPE_CHECKING:
@@ -64,11 +65,16 @@ class Kernel:
         folder: Its working folder.
         env: Variables for it beyond those of this process.
         is_attended: Whether a person could answer, which nbclient denies.
+
+    Attributes:
+        frames: The kinds of the frames that widgets sent so far.
     """
 
     def __init__(self, folder: Path, env: Mapping[str, str], *, is_attended: bool = True) -> None:
         self._manager = KernelManager(kernel_name="python3")  # of this Python environment
-        self._manager.start_kernel(cwd=str(folder), env={**os.environ, **env})
+        inherited = {k: v for k, v in os.environ.items() if k != VARIABLE}
+        self._manager.start_kernel(cwd=str(folder), env={**inherited, **env})
+        self.frames: list[str] = []
         self._is_attended = is_attended
         self._displays: dict[str, JsonObject] = {}
         self._connect()
@@ -91,9 +97,7 @@ class Kernel:
 
     def click(self, model_id: str, content: JsonObject) -> JsonObject:
         """Send what a view of a widget sends, and return the reply to it."""
-        data = {"method": "custom", "content": content}
-        message = self._client.session.msg("comm_msg", {"comm_id": model_id, "data": data})
-        self._client.shell_channel.send(message)
+        self.tell(model_id, content)
         deadline = time.monotonic() + scaled(LIMIT)
         while True:
             got = self._client.get_iopub_msg(timeout=max(0.1, deadline - time.monotonic()))
@@ -113,6 +117,8 @@ class Kernel:
             if is_own and kind == "status" and content["execution_state"] == "idle":
                 break
         reply = self._client.get_shell_msg(timeout=scaled(LIMIT))
+        while reply["parent_header"].get("msg_id") != asked:
+            reply = self._client.get_shell_msg(timeout=scaled(LIMIT))
         cell.status, cell.seconds = reply["content"]["status"], time.monotonic() - start
         return cell
 
@@ -147,8 +153,19 @@ class Kernel:
         self._client.stop_channels()
         self._manager.cleanup_resources()
 
+    def tell(self, model_id: str, content: JsonObject) -> None:
+        """Send what a view of a widget sends and nobody replies to."""
+        data = {"method": "custom", "content": content}
+        message = self._client.session.msg("comm_msg", {"comm_id": model_id, "data": data})
+        self._client.shell_channel.send(message)
+
     def _take(self, cell: Cell, kind: str, content: dict[str, Json]) -> None:
         match kind:
+            case "comm_msg":
+                data = content["data"]
+                said = data.get("content") if isinstance(data, dict) else None
+                if isinstance(said, dict) and "frame" in said:
+                    self.frames.append(str(said["frame"]))
             case "stream":
                 cell.outputs.append({"type": kind, "text": content["text"]})
             case "error":
