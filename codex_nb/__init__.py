@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from codex_nb.server.app import CodexNBServer
+
 __version__ = "0.1.0"
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -29,3 +31,15 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     from codex_nb.kernel.magics import unregister
 
     unregister(shell)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str | type[CodexNBServer]]]:
+    """Where jupyter_server finds the extension that carries sessions to browsers."""
+    from codex_nb.server.app import CodexNBServer
+
+    return [{"module": "codex_nb.server.app", "app": CodexNBServer}]
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Where `jupyter-builder develop` finds the built JupyterLab extension."""
+    return [{"src": "labextension/lab", "dest": "codex-nb"}]

@@ -1,0 +1,92 @@
+"""The Jupyter server extension: it carries sessions to browsers, starts none and stores nothing.
+
+What is imported here is imported at the start of every Jupyter server; the rest waits for the first
+request.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jupyter_server.extension.application import ExtensionApp
+from tornado.ioloop import PeriodicCallback
+from traitlets import Float, Unicode
+
+from codex_nb.server.guard import ACTIVITY
+from codex_nb.server.rest import BundleHandler, InterruptHandler, SessionHandler, SessionsHandler
+from codex_nb.server.sessions import Sessions
+from codex_nb.server.sockets import OpenSockets
+from codex_nb.server.stream import SessionSocket
+from codex_nb.server.watch import WatchSocket
+
+VARIABLE = "CODEX_NB_SERVER"
+"""Kernels inherit it: a server with this extension started them."""
+
+EVENT_SCHEMA = Path(__file__).with_name("events.yaml")
+
+_SESSION = r"codex-nb/sessions/(?P<session>[^/]+)"
+ROUTES = (
+    (r"codex-nb/sessions", SessionsHandler),
+    (_SESSION, SessionHandler),
+    (_SESSION + r"/interrupt", InterruptHandler),
+    (_SESSION + r"/bundle", BundleHandler),
+    (_SESSION + r"/events", SessionSocket),
+    (r"codex-nb/watch", WatchSocket),
+)
+"""Patterns below the server's base_url."""
+
+
+class CodexNBServer(ExtensionApp):
+    """Carries the sessions of this user to the browser."""
+
+    name = "codex_nb"
+    description = "Carries the Codex sessions of this user to the browser."
+
+    state_dir = Unicode(
+        "",
+        help="Further folder in which this user's sessions are: what CodexNB.state_dir is in the "
+        "kernels. Default: empty, which means `codex-nb` in Jupyter's runtime folder alone.",
+    ).tag(config=True)
+    answer_timeout = Float(
+        10.0,
+        min=0.1,
+        help="Seconds that a session has to answer before a browser is told that it does not. "
+        "Default: 10.",
+    ).tag(config=True)
+    activity_interval = Float(
+        60.0,
+        min=0,
+        help="Seconds between two looks whether a turn runs, which counts as activity of this "
+        "server, so that a Hub does not end it. Default: 60. 0 means that no turn counts.",
+    ).tag(config=True)
+
+    def initialize_settings(self) -> None:
+        """Tell the kernels of this server that it is there, and describe what it records."""
+        os.environ[VARIABLE] = "1"
+        self.settings["event_logger"].register_event_schema(EVENT_SCHEMA)
+
+    def initialize_handlers(self) -> None:
+        """Add the routes, and begin to look whether a turn runs."""
+        self._sockets = OpenSockets()
+        self._sessions = Sessions(state_dir=self.state_dir, answer_timeout=self.answer_timeout)
+        shared = {"sessions": self._sessions}
+        with_sockets = {**shared, "sockets": self._sockets}
+        for pattern, handler in ROUTES:
+            is_socket = handler in (SessionSocket, WatchSocket)
+            self.handlers.append((pattern, handler, with_sockets if is_socket else shared))
+        self._clock: PeriodicCallback | None = None
+        if self.activity_interval:
+            self._clock = PeriodicCallback(self._note_activity, self.activity_interval * 1000)
+            self._clock.start()
+
+    async def stop_extension(self) -> None:
+        """Close all WebSockets. The sessions go on."""
+        if self._clock is not None:
+            self._clock.stop()
+        await self._sockets.close_all()
+
+    async def _note_activity(self) -> None:
+        if await self._sessions.are_busy():
+            self.settings["serverapp"].web_app.settings[ACTIVITY] = datetime.now(UTC)
