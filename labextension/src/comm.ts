@@ -1,7 +1,7 @@
 /** The comm of an anywidget as a transport: frames and replies are its custom messages. */
 
 import { isObject, textOf } from "./core/json";
-import { type Operation, Refusal, type Transport } from "./tokens";
+import { type JsonObject, type Operation, Refusal, type Transport } from "./tokens";
 
 /** What this view uses of an anywidget model. */
 export interface Model {
@@ -12,7 +12,7 @@ export interface Model {
 }
 
 interface Waiting {
-  resolve(): void;
+  resolve(answer: JsonObject): void;
   reject(problem: Error): void;
 }
 
@@ -25,9 +25,10 @@ export class CommTransport implements Transport {
 
   constructor(private readonly model: Model) {
     model.on("msg:custom", this.receive);
+    model.send({ op: "hello", viewer: this.prefix });
   }
 
-  request(operation: Operation): Promise<void> {
+  request(operation: Operation): Promise<JsonObject> {
     const id = `${this.prefix}-${++this.last}`;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
@@ -41,13 +42,16 @@ export class CommTransport implements Transport {
 
   listen(onFrame: (frame: unknown) => void): () => void {
     this.listeners.add(onFrame);
+    onFrame({ frame: "link", state: "live" });
     return () => this.listeners.delete(onFrame);
   }
 
   dispose(): void {
     this.model.off("msg:custom", this.receive);
     this.listeners.clear();
+    for (const { reject } of this.waiting.values()) reject(new Refusal("The view was closed.", ""));
     this.waiting.clear();
+    this.model.send({ op: "bye", viewer: this.prefix });
   }
 
   private readonly receive = (message: unknown): void => {
@@ -63,7 +67,7 @@ export class CommTransport implements Transport {
       const { error } = message;
       waiting?.reject(new Refusal(textOf(error.message) || "The session refused.", textOf(error.hint)));
     } else {
-      waiting?.resolve();
+      waiting?.resolve(isObject(message.ok) ? message.ok : {});
     }
   };
 }

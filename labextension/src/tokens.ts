@@ -12,8 +12,20 @@ export interface JsonObject {
 
 export type Decision = "accept" | "accept_for_session" | "accept_rule" | "decline" | "cancel";
 
+/** A file that goes with a message; `data` is base64. */
+export interface Attachment {
+  name: string;
+  type: string;
+  data: string;
+}
+
 /** What a view asks of the session; a transport adds the request id. */
 export type Operation =
+  | { op: "send"; text: string; attachments?: Attachment[] }
+  | { op: "steer"; text: string; attachments?: Attachment[] }
+  | { op: "unqueue"; message: string }
+  | { op: "models" }
+  | { op: "select"; model?: string; effort?: string }
   | { op: "interrupt" }
   | { op: "answer"; approval: string; decision: Decision; reason?: string }
   | { op: "close" };
@@ -24,14 +36,30 @@ export interface Window {
   to: number | null;
 }
 
-/** How a view reaches its session: the comm of a widget now, a WebSocket later. */
+/** Where a page stands with a session: lost is being mended, gone means that no session host serves it. */
+export type Link = "connecting" | "live" | "lost" | "gone";
+
+/** How a page reaches a session: a WebSocket of the server extension, or the comm of a widget. */
 export interface Transport {
-  /** Sends one operation; rejects with a `Refusal` when the session answers with an error. */
-  request(operation: Operation): Promise<void>;
+  /** Sends one operation and answers what the session says; rejects with a `Refusal` when it refuses. */
+  request(operation: Operation): Promise<JsonObject>;
   /** Asks for a snapshot frame, which comes to the listener of `listen`. */
   requestSnapshot(): void;
-  /** Calls back for every frame, unread, until the function that it returns is called. */
+  /** Calls back for every frame, link frames included, until the function that it returns is called. */
   listen(onFrame: (frame: unknown) => void): () => void;
+  /** Hangs up; what was asked and not answered is rejected. */
+  dispose(): void;
+}
+
+/** What the page around a view can do; what is missing, the view does without. */
+export interface Services {
+  /** Typesets the LaTeX inside of an element. */
+  typeset?(element: HTMLElement): void;
+  /** Fills an element with highlighted code; it holds the code as plain text before. */
+  highlight?(code: string, language: string, target: HTMLElement): void;
+  /** Whether a file, by its absolute path, can be opened here. */
+  canOpen?(path: string): boolean;
+  openFile?(path: string): void;
 }
 
 /** The session answered an operation with an error. */

@@ -1,22 +1,96 @@
-/** The anywidget module: `render` draws the session of a model until the function that it returns is called. */
+/**
+ * The anywidget module: `render` draws the session of a model until the function that it returns is called.
+ *
+ * Where our JupyterLab extension is on the page, the session comes by its WebSocket and the comm stays silent; elsewhere, and
+ * for a session that the server does not know (a kernel on another machine), it comes by the comm.
+ */
 
 import { CommTransport, type Model } from "./comm";
+import { Feed } from "./core/feed";
+import { isObject } from "./core/json";
 import { readWindow } from "./core/read";
 import { SessionView } from "./core/view";
+import { pageOf } from "./page";
 
 export { Replica } from "./core/state";
 
+/** A view that is drawn anew, as every update of an output does it, finds the feed of the one before. */
+const LINGER_MS = 5000;
+
+interface Held {
+  feed: Feed;
+  holders: number;
+  ending: ReturnType<typeof setTimeout> | null;
+}
+
+const held = new WeakMap<Model, Held>();
+
+function holdFeed(model: Model): { feed: Feed; release(): void } {
+  let known = held.get(model);
+  if (known === undefined) {
+    known = { feed: new Feed(new CommTransport(model)), holders: 0, ending: null };
+    held.set(model, known);
+  }
+  const mine = known;
+  if (mine.ending !== null) clearTimeout(mine.ending);
+  mine.ending = null;
+  mine.holders += 1;
+  const snapshot = model.get("snapshot");
+  if (isObject(snapshot)) mine.feed.receive({ ...snapshot, frame: "snapshot" });
+  // What was sent between the making of the snapshot and this moment is lost.
+  mine.feed.askForSnapshot();
+  const end = (): void => {
+    held.delete(model);
+    mine.feed.dispose();
+  };
+  return {
+    feed: mine.feed,
+    release() {
+      mine.holders -= 1;
+      if (mine.holders === 0) mine.ending = setTimeout(end, LINGER_MS);
+    },
+  };
+}
+
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
+  const page = pageOf();
+  const session = model.get("session");
   const root = document.createElement("div");
   el.append(root);
-  const transport = new CommTransport(model);
-  const view = new SessionView(root, transport, readWindow(model.get("window")), model.get("snapshot"));
-  const onWindow = (): void => view.setWindow(readWindow(model.get("window")));
-  model.on("change:window", onWindow);
+  const draw = (held: { feed: Feed; release(): void }): (() => void) => {
+    const view = new SessionView(root, held.feed, readWindow(model.get("window")), {
+      services: page?.services ?? {},
+    });
+    const onWindow = (): void => view.setWindow(readWindow(model.get("window")));
+    model.on("change:window", onWindow);
+    return () => {
+      model.off("change:window", onWindow);
+      view.dispose();
+      held.release();
+    };
+  };
+  let clear: () => void;
+  const served = page !== null && typeof session === "string" && session !== "" ? page.open(session) : null;
+  const isUnserved = (): boolean => served?.feed.link === "gone" && served.feed.replica.n < 0;
+  if (served === null) {
+    clear = draw(holdFeed(model));
+  } else if (isUnserved()) {
+    served.release();
+    clear = draw(holdFeed(model));
+  } else {
+    const end = draw(served);
+    const detach = served.feed.attach(() => {
+      if (!isUnserved()) return;
+      clear();
+      clear = draw(holdFeed(model));
+    });
+    clear = () => {
+      detach();
+      end();
+    };
+  }
   return () => {
-    model.off("change:window", onWindow);
-    view.dispose();
-    transport.dispose();
+    clear();
     root.remove();
   };
 }

@@ -8,6 +8,7 @@ request is refused and noted.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from codex_nb.protocol.messages import Json, JsonObject
 
 ROOT = Path(__file__).parents[2]
-BUILT = ROOT / "codex_nb" / "labextension"
+# Another build than the committed one, as `node build.mjs --out` makes it.
+BUILT = Path(os.environ.get("CODEX_NB_TEST_VIEW") or ROOT / "codex_nb" / "labextension")
 DATA = ROOT / "tests" / "data"
 ORIGIN = "http://view.test"
 
-PAGE = """<!doctype html><meta charset="utf-8"><title>view</title>
-<link rel="stylesheet" href="/widget.css"><link rel="icon" href="data:,"><div id="out"></div>"""
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>view</title>
+<link rel="stylesheet" href="/widget.css"><link rel="icon" href="data:,"><main id="out"></main>"""
 
 MODEL = """window.makeModel = (state) => ({
   state, sent: [], listeners: {},
@@ -123,9 +125,9 @@ class Stage:
         )
 
     def sent(self) -> list[JsonObject]:
-        """What the view sent, but for requests for a snapshot."""
+        """What the view asked of the session."""
         sent: list[JsonObject] = self.page.evaluate("() => model.sent")
-        return [message for message in sent if message["op"] != "snapshot"]
+        return [it for it in sent if it["op"] not in ("snapshot", "hello", "bye")]
 
     def snapshots_asked(self) -> int:
         """How often the view asked for a snapshot."""

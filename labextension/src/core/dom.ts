@@ -17,6 +17,13 @@ const ICONS = {
   thought: "M8 2.2a4.3 4.3 0 0 0-2.3 7.9v1.7h4.6v-1.7A4.3 4.3 0 0 0 8 2.2zM6.3 13.8h3.4",
   alert: "M8 2 14.5 13.5h-13zM8 6.5v3.2M8 11.6v.1",
   clock: "M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM8 4.8V8l2.2 1.6",
+  copy: "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
+  open: "M9 2.5h4.5V7M13.5 2.5 7.5 8.5M11.5 9.5v4h-9v-9h4",
+  globe: "M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM2 8h12M8 2c2 1.8 2.6 3.8 2.6 6S10 12.2 8 14M8 2C6 3.8 5.4 5.8 5.4 8S6 12.2 8 14",
+  gear: "M8 5.6a2.4 2.4 0 1 1 0 4.8 2.4 2.4 0 0 1 0-4.8zM8 1.8v2M8 12.2v2M1.8 8h2M12.2 8h2M3.6 3.6 5 5M11 11l1.4 1.4M12.4 3.6 11 5M5 11l-1.4 1.4",
+  list: "M6 4h7.5M6 8h7.5M6 12h7.5M2.5 4h.1M2.5 8h.1M2.5 12h.1",
+  clip: "M11.6 5.2 6.3 10.5a1.3 1.3 0 0 0 1.9 1.9l5.1-5.1a2.7 2.7 0 0 0-3.8-3.8L4 9a4 4 0 0 0 5.7 5.7l4-4",
+  down: "M4.5 6.5 8 10l3.5-3.5",
   dot: "M8 5.5a2.5 2.5 0 1 1 0 5 2.5 2.5 0 0 1 0-5z",
 } as const;
 export type IconName = keyof typeof ICONS;
@@ -53,6 +60,19 @@ export function button(label: string, className: string, onClick: () => void): H
   return made;
 }
 
+export function setAttributes(target: Element, values: Record<string, string>): void {
+  for (const [name, value] of Object.entries(values)) target.setAttribute(name, value);
+}
+
+/** Switches a button off for a while. `disabled` would take the focus of whoever pressed it. */
+export function setOff(target: HTMLButtonElement, isOff: boolean): void {
+  target.setAttribute("aria-disabled", String(isOff));
+}
+
+export function isOff(target: HTMLButtonElement): boolean {
+  return target.getAttribute("aria-disabled") === "true";
+}
+
 /** Sets text only when it differs, so that selections and live regions stay undisturbed. */
 export function setText(target: HTMLElement, text: string): void {
   if (target.textContent !== text) target.textContent = text;
@@ -63,17 +83,35 @@ export function spoken(text: string): HTMLElement {
   return element("span", "cnb-spoken", text);
 }
 
+/** A small button with a picture; its label is spoken, and shown by the pointer that rests on it. */
+export function iconButton(name: IconName, label: string, className: string, onClick: () => void): HTMLButtonElement {
+  const made = button("", `cnb-iconbutton ${className}`.trim(), onClick);
+  made.append(icon(name));
+  made.ariaLabel = label;
+  made.title = label;
+  return made;
+}
+
+const SAID_MS = 2000;
+
 /** A button that copies text, and says so for two seconds. */
-export function copyButton(text: () => string): HTMLButtonElement {
-  const made = button("Copy", "cnb-copy", () => {
-    navigator.clipboard.writeText(text()).then(
-      () => say("Copied"),
-      () => say("Not allowed"),
+export function copyButton(text: () => string, label = "Copy"): HTMLButtonElement {
+  const made = iconButton("copy", label, "cnb-copy", () => {
+    // Absent where the page did not come by https or from this machine.
+    const written = navigator.clipboard?.writeText(text()) ?? Promise.reject(new Error("no clipboard"));
+    written.then(
+      () => say("check", "Copied"),
+      () => say("cross", "The browser does not allow it"),
     );
   });
-  const say = (word: string): void => {
-    made.textContent = word;
-    setTimeout(() => (made.textContent = "Copy"), 2000);
+  const say = (name: IconName, word: string): void => {
+    show(name, word);
+    setTimeout(() => show("copy", label), SAID_MS);
+  };
+  const show = (name: IconName, word: string): void => {
+    made.replaceChildren(icon(name));
+    made.ariaLabel = word;
+    made.title = word;
   };
   return made;
 }

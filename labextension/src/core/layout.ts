@@ -7,7 +7,7 @@
  */
 
 import type { Approval, Item, Notice, Turn, Window } from "../tokens";
-import { isObject } from "./json";
+import { isObject, textOf } from "./json";
 import { readApproval, readItem, readNotice, readTurn } from "./read";
 import type { Transcript } from "./state";
 
@@ -51,7 +51,9 @@ export function layoutOf(transcript: Transcript, window: Window, threadId: strin
   const placed = placeItems(transcript.items.filter(isObject).map(readItem), turns).filter((it) =>
     isInside(it.place),
   );
-  const shownTurns = turns.filter((_, i) => isInside(i));
+  // A message that was taken back keeps its place for the sake of the others, and shows nothing.
+  const isShown = (turn: Turn, place: number): boolean => isInside(place) && turn.error?.kind !== "withdrawn";
+  const shownTurns = turns.filter(isShown);
   const shownIds = new Set(shownTurns.map((turn) => turn.id));
   const itemIds = new Set(placed.map((it) => it.item.id));
   const approvals = transcript.approvals
@@ -94,7 +96,7 @@ export function layoutOf(transcript: Transcript, window: Window, threadId: strin
   };
   if (turns.length === 0) addTurn(0, undefined);
   turns.forEach((turn, i) => {
-    if (isInside(i)) addTurn(i, turn);
+    if (isShown(turn, i)) addTurn(i, turn);
   });
   addApprovals((it) => !it.turn && !itemIds.has(it.item));
   addNotices(Infinity);
@@ -110,4 +112,13 @@ export function layoutOf(transcript: Transcript, window: Window, threadId: strin
 
 function addNotice(notice: Notice | undefined, entries: Entry[]): void {
   if (notice !== undefined) entries.push({ key: `notice ${notice.id}`, kind: "notice", id: notice.id });
+}
+
+/** What the person asked in this thread, the oldest first. */
+export function promptsOf({ items }: Transcript, threadId: string): string[] {
+  return items
+    .filter(isObject)
+    .filter((it) => it.type === "userMessage" && (threadId === "" || it.thread === threadId))
+    .map((it) => textOf(it.text))
+    .filter((text) => text !== "");
 }

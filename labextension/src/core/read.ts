@@ -16,6 +16,40 @@ import type {
 } from "../tokens";
 import { isObject, listOf, numberOf, objectOf, textOf } from "./json";
 
+/** An approval with what it would be allowed to do, one sentence each. */
+export interface Question extends Approval {
+  grants: string[];
+}
+
+/** What the session has used, in tokens; `last` is what the context holds now. */
+export interface Spending extends Usage {
+  input: number;
+  cachedInput: number;
+  output: number;
+}
+
+/** A message that waits until the turns before it are over. */
+export interface Queued {
+  id: string;
+  text: string;
+}
+
+/** How much of one of the account's windows is used up; times in minutes and Unix seconds. */
+export interface RateLimit {
+  usedPercent: number;
+  minutes: number | null;
+  resetsAt: number | null;
+}
+
+export interface Model {
+  id: string;
+  name: string;
+  description: string;
+  efforts: string[];
+  defaultEffort: string;
+  isDefault: boolean;
+}
+
 const DECISIONS: readonly Decision[] = [
   "accept",
   "accept_for_session",
@@ -93,7 +127,12 @@ export function readChanges(value: Json | undefined): FileChange[] {
     });
 }
 
-export function readApproval(it: JsonObject): Approval {
+/** Why a session ended: closed, idle or failed; "" while it runs. */
+export function readEnded(session: Json | undefined): string {
+  return textOf(objectOf(session).ended);
+}
+
+export function readApproval(it: JsonObject): Question {
   const offered = listOf(it.decisions);
   return {
     id: textOf(it.id),
@@ -107,6 +146,7 @@ export function readApproval(it: JsonObject): Approval {
     host: textOf(it.host),
     changes: readChanges(it.changes),
     permissions: it.permissions ?? null,
+    grants: listOf(it.grants).map(textOf).filter(Boolean),
     decisions: DECISIONS.filter((decision) => offered.includes(decision)).sort(
       (a, b) => offered.indexOf(a) - offered.indexOf(b),
     ),
@@ -140,15 +180,50 @@ export function readPlan(value: Json | undefined): Plan | null {
   };
 }
 
-export function readUsage(value: Json | undefined): Usage | null {
+export function readUsage(value: Json | undefined): Spending | null {
   if (!isObject(value)) return null;
-  const total = numberOf(objectOf(value.total).total);
+  const sum = objectOf(value.total);
+  const total = numberOf(sum.total);
   if (total === null) return null;
   return {
     total,
+    input: numberOf(sum.input) ?? 0,
+    cachedInput: numberOf(sum.cached_input) ?? 0,
+    output: numberOf(sum.output) ?? 0,
     last: numberOf(objectOf(value.last).total) ?? 0,
     contextWindow: numberOf(value.context_window),
   };
+}
+
+export function readQueue(value: Json | undefined): Queued[] {
+  return listOf(value)
+    .filter(isObject)
+    .map((it) => ({ id: textOf(it.id), text: textOf(it.text) }))
+    .filter(({ id }) => id !== "");
+}
+
+/** The windows that the account reports, as codex names them: the shorter first. */
+export function readLimits(value: Json | undefined): RateLimit[] {
+  const it = objectOf(value);
+  return [it.primary, it.secondary].filter(isObject).flatMap((window) => {
+    const usedPercent = numberOf(window.usedPercent);
+    if (usedPercent === null) return [];
+    return [{ usedPercent, minutes: numberOf(window.windowDurationMins), resetsAt: numberOf(window.resetsAt) }];
+  });
+}
+
+export function readModels(value: Json | undefined): Model[] {
+  return listOf(value)
+    .filter(isObject)
+    .map((it) => ({
+      id: textOf(it.id),
+      name: textOf(it.name) || textOf(it.id),
+      description: textOf(it.description),
+      efforts: listOf(it.efforts).map(textOf).filter(Boolean),
+      defaultEffort: textOf(it.default_effort),
+      isDefault: it.is_default === true,
+    }))
+    .filter(({ id }) => id !== "");
 }
 
 export function readWindow(value: unknown): Window {

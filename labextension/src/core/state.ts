@@ -35,6 +35,7 @@ export function emptyTranscript(): Transcript {
     usage: null,
     rate_limits: null,
     notices: [],
+    queue: [],
   };
 }
 
@@ -56,7 +57,8 @@ export class Replica {
   load(n: number, transcript: JsonObject): void {
     this.n = n;
     const lists = COLLECTIONS.map((name) => [name, listOf(transcript[name])] as const);
-    const whole = { ...transcript, ...Object.fromEntries(lists) } as Transcript;
+    // A transcript of an older version lacks keys that events set.
+    const whole = { ...emptyTranscript(), ...transcript, ...Object.fromEntries(lists) } as Transcript;
     this.transcript = whole;
     this.places = indexOf(whole);
   }
@@ -142,6 +144,13 @@ export class Replica {
       previous = event.n;
     }
     return true;
+  }
+
+  /** Takes `{n, transcript}` of a notebook file, and answers what that touched. */
+  takeSaved(saved: JsonObject): Touched {
+    const touched = nothingTouched();
+    this.takeSnapshot(saved, touched);
+    return touched;
   }
 
   private takeSnapshot(frame: JsonObject, touched: Touched): void {

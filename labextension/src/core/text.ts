@@ -16,6 +16,31 @@ export function reveal(text: string): string {
   });
 }
 
+/** The text up to a length that a page draws with ease, and how much is left out. */
+export function cut(text: string, most: number): string {
+  const left = text.length - most;
+  return left > 0 ? `${text.slice(0, most)} … ${plural(left, "more character")}` : text;
+}
+
+const REORDERS = /[\u202a-\u202e\u2066-\u2069]|\p{Cc}|[\u{e0000}-\u{e007f}]/gu;
+
+/** Makes visible what reorders prose, and what no prose holds; joiners stay, of which letters and emoji are made. */
+export function revealOrder(text: string): string {
+  return text.replace(REORDERS, (character) => (character === "\n" || character === "\t" ? character : reveal(character)));
+}
+
+/** Whether a text holds characters that `reveal` has to show. */
+export function hidesSomething(text: string): boolean {
+  return reveal(text) !== text;
+}
+
+/** What a refused operation says, hint included. */
+export function messageOf(problem: unknown): string {
+  if (!(problem instanceof Error)) return String(problem);
+  const hint = "hint" in problem && typeof problem.hint === "string" ? problem.hint : "";
+  return `${problem.message} ${hint}`.trim();
+}
+
 /** 0.4 s · 12.4 s · 3 min 05 s · 1 h 02 min; a negative span counts as none. */
 export function duration(seconds: number): string {
   const s = Math.max(0, seconds);
@@ -42,6 +67,13 @@ export function count(value: number): string {
   if (value < 1000) return String(value);
   if (value < 999_950) return `${(value / 1000).toFixed(1)}k`;
   return `${(value / 1_000_000).toFixed(1)}M`;
+}
+
+/** 740 bytes · 12 kB · 1.4 MB */
+export function bytes(size: number): string {
+  if (size < 1000) return plural(size, "byte");
+  if (size < 999_500) return `${Math.round(size / 1000)} kB`;
+  return `${(size / 1_000_000).toFixed(1).replace(/\.0$/, "")} MB`;
 }
 
 export function plural(value: number, word: string): string {

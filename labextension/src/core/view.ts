@@ -2,25 +2,44 @@
  * The view of one session: keeps the document in step with a replica of the transcript.
  *
  * Frames are applied as they come; drawing happens at most once per animation frame, and draws only what was touched.
- * The page is never scrolled and nothing is focused. `dispose` removes everything that was added.
+ * The page is never scrolled and nothing is focused. A view in a tab of its own (the class `cnb-tall`) scrolls its list, and
+ * stays at its end when it was there. `dispose` removes everything that was added.
  */
 
-import type { Operation, Session, Transport, Window } from "../tokens";
+import type { JsonObject, Operation, Services, Session, Window } from "../tokens";
 import { drawApproval } from "./approval";
 import { type TailValue, drawEnd, drawNotice, drawPlan, drawTail } from "./blocks";
+import { type Composer, drawComposer } from "./composer";
 import type { Context, Drawing } from "./context";
-import { element, setText } from "./dom";
-import { Header, type HeaderValue, type State, stateOf } from "./header";
+import { element } from "./dom";
+import type { Feed } from "./feed";
+import { type Header, type HeaderValue, drawHeader } from "./header";
 import { drawItem } from "./items";
-import { isObject } from "./json";
-import { type Entry, type Layout, layoutOf } from "./layout";
-import { newestSnapshot, remember } from "./memory";
-import { readApproval, readItem, readNotice, readPlan, readSession, readTurn, readUsage } from "./read";
-import { Replica, nothingTouched } from "./state";
+import { objectOf, textOf } from "./json";
+import { type Entry, type Layout, layoutOf, promptsOf } from "./layout";
+import {
+  readApproval,
+  readEnded,
+  readItem,
+  readLimits,
+  readNotice,
+  readPlan,
+  readQueue,
+  readSession,
+  readTurn,
+  readUsage,
+} from "./read";
+import { followEnd } from "./scrolling";
+import { Speaker } from "./speaker";
+import { type Standing, standingOf } from "./standing";
+import { type Collection, Replica, type Touched, nothingTouched } from "./state";
+import { Stopper } from "./stopper";
 
 /** So long may one frame spend on making new entries; the rest of a long transcript follows in the next. */
 const BUDGET_MS = 40;
-const SNAPSHOT_PATIENCE_MS = 5000;
+/** A transcript with more entries is laid out only where a person sees it. */
+const MANY = 100;
+const GUESSED_SIZE = "auto 60px";
 
 interface Shown {
   entry: Entry;
@@ -29,51 +48,87 @@ interface Shown {
   tick(): void;
 }
 
+export interface ViewOptions {
+  services?: Services;
+  /** What is known of the session before its feed says anything: the transcript of a notebook file, cut to the window. */
+  saved?: JsonObject | null;
+  /** The view has a tab to itself and fills its height. */
+  isTall?: boolean;
+}
+
 export class SessionView implements Context {
   session: Session = readSession(null);
-  private readonly replica = new Replica();
+  private readonly page: Services;
+  private saved: Replica | null = null;
+  private readonly stopper: Stopper;
   private readonly header: Header;
+  private readonly composer: Composer;
   private readonly plan = drawPlan();
   private readonly list = element("div", "cnb-entries");
   private readonly tail = drawTail();
-  private readonly status = element("div", "cnb-spoken");
+  private readonly speaker = new Speaker();
   private readonly shown = new Map<string, Shown>();
   private touched = nothingTouched();
   private frame = 0;
   private timer: ReturnType<typeof setInterval> | null = null;
-  private askedAt = -Infinity;
-  /** Seconds by which the clock of the session host is ahead of ours. */
-  private ahead: number | null = null;
-  private spokenState: State["name"] | null = null;
-  private readonly stopListening: () => void;
+  private readonly detach: () => void;
+  private readonly stopFollowing: () => void;
 
   constructor(
     private readonly root: HTMLElement,
-    private readonly transport: Transport,
+    private readonly feed: Feed,
     private window: Window,
-    snapshot: unknown,
+    { services = {}, saved = null, isTall = false }: ViewOptions = {},
   ) {
-    this.header = new Header(this);
+    this.page = services;
+    this.stopper = new Stopper(this, (stopping) => {
+      this.header.showStopping(stopping);
+      this.composer.showStopping(stopping);
+    });
+    this.header = drawHeader(this, this.stopper);
+    this.composer = drawComposer(this, {
+      stopper: this.stopper,
+      prompts: () => promptsOf(this.replica.transcript, this.session.threadId),
+      leave: () => root.focus({ preventScroll: true }),
+    });
     this.list.setAttribute("aria-live", "off");
-    this.status.setAttribute("role", "status");
     root.classList.add("cnb");
+    if (isTall) root.classList.add("cnb-tall");
     root.setAttribute("role", "region");
-    const body = element("div", "cnb-body", this.plan.element, this.list, this.tail.element);
-    root.append(this.header.element, body, this.status);
-    this.stopListening = transport.listen((frame) => this.receive(frame));
-    this.receive(newestSnapshot(snapshot));
-    this.touched.rest = true;
+    root.tabIndex = -1;
+    const content = element("div", "cnb-content", this.plan.element, this.list, this.tail.element);
+    const body = element("div", "cnb-body", content);
+    root.append(this.header.element, body, this.composer.element, this.speaker.element);
+    this.stopFollowing = followEnd(body, content, () => root.classList.contains("cnb-tall"));
+    this.detach = feed.attach((touched) => this.note(touched));
+    this.setSaved(saved);
+    const touched = nothingTouched();
+    for (const item of this.replica.transcript.items) touched.items.add(textOf(objectOf(item).id));
+    touched.structure = true;
+    touched.rest = true;
+    this.touched = touched;
     this.draw();
-    // What was sent between the making of the snapshot and this moment is lost.
-    this.askForSnapshot();
   }
 
-  request(operation: Operation): Promise<void> {
-    return this.transport.request(operation);
+  /** The session as its feed tells it; before that, as it was saved. */
+  private get replica(): Replica {
+    const { replica } = this.feed;
+    return replica.n < 0 && this.saved !== null ? this.saved : replica;
+  }
+
+  /** What the page can do; it cannot open files of another host. */
+  get services(): Services {
+    const { host } = this.session;
+    const { typeset, highlight } = this.page;
+    return host === "" || host === "local" ? this.page : { ...(typeset && { typeset }), ...(highlight && { highlight }) };
+  }
+
+  request(operation: Operation): Promise<JsonObject> {
+    return this.feed.request(operation);
   }
 
   now(): number {
-    return Date.now() / 1000 + (this.ahead ?? 0);
+    return this.feed.now();
   }
 
   setWindow(window: Window): void {
@@ -82,38 +137,32 @@ export class SessionView implements Context {
     this.schedule();
   }
 
-  receive(frame: unknown): void {
-    this.learnClock(frame);
-    const isWhole = this.replica.applyFrame(frame, this.touched);
-    if (isObject(frame) && frame.frame === "snapshot") this.askedAt = -Infinity;
-    remember(this.replica);
-    if (!isWhole) this.askForSnapshot();
-    this.schedule();
+  /** Takes a newer transcript of the notebook file. */
+  setSaved(saved: JsonObject | null): void {
+    if (saved === null) return;
+    this.saved ??= new Replica();
+    this.note(this.saved.takeSaved(saved));
   }
 
   dispose(): void {
-    this.stopListening();
+    this.detach();
     cancelAnimationFrame(this.frame);
     if (this.timer !== null) clearInterval(this.timer);
+    this.stopFollowing();
+    this.stopper.dispose();
+    this.composer.dispose();
     this.root.replaceChildren();
     this.root.classList.remove("cnb");
     this.root.removeAttribute("role");
+    this.root.removeAttribute("tabindex");
     this.root.removeAttribute("aria-label");
   }
 
-  private askForSnapshot(): void {
-    if (performance.now() - this.askedAt < SNAPSHOT_PATIENCE_MS) return;
-    this.askedAt = performance.now();
-    this.transport.requestSnapshot();
-  }
-
-  /** An event is never older than its arrival, so the largest lead that was seen is nearest to the truth. */
-  private learnClock(frame: unknown): void {
-    if (!isObject(frame) || frame.frame !== "events" || !Array.isArray(frame.events)) return;
-    const last = frame.events[frame.events.length - 1];
-    if (!isObject(last) || typeof last.t !== "number") return;
-    const lead = last.t - Date.now() / 1000;
-    this.ahead = this.ahead === null ? lead : Math.max(this.ahead, lead);
+  private note(touched: Touched): void {
+    this.touched.structure ||= touched.structure;
+    this.touched.rest ||= touched.rest;
+    for (const id of touched.items) this.touched.items.add(id);
+    this.schedule();
   }
 
   private schedule(): void {
@@ -159,6 +208,7 @@ export class SessionView implements Context {
       if (shown === undefined) {
         if (performance.now() > until) return false;
         shown = this.make(entry);
+        if (entries.length > MANY) skipUnseen(shown.element);
         this.shown.set(entry.key, shown);
       }
       if (shown.element === place) place = place.nextElementSibling;
@@ -170,26 +220,28 @@ export class SessionView implements Context {
   }
 
   private make(entry: Entry): Shown {
-    const { replica } = this;
+    // Through `this` every time: a feed takes over from what was saved.
+    const find = (name: Collection, id: string): JsonObject | null => this.replica.find(name, id);
     switch (entry.kind) {
       case "item": {
         const drawing = drawItem(entry.type, this);
         if (entry.isForeign) drawing.element.classList.add("cnb-foreign");
-        return show(entry, drawing, () => replica.find("items", entry.id), readItem);
+        return show(entry, drawing, () => find("items", entry.id), readItem);
       }
       case "approval":
-        return show(entry, drawApproval(this), () => replica.find("approvals", entry.id), readApproval);
+        return show(entry, drawApproval(this), () => find("approvals", entry.id), readApproval);
       case "notice":
-        return show(entry, drawNotice(), () => replica.find("notices", entry.id), readNotice);
+        return show(entry, drawNotice(), () => find("notices", entry.id), readNotice);
       case "end":
-        return show(entry, drawEnd(), () => replica.find("turns", entry.id), readTurn);
+        return show(entry, drawEnd(), () => find("turns", entry.id), readTurn);
     }
   }
 
-  /** Draws what depends on everything: header, tail, announcements, and whether a clock ticks. */
+  /** Draws what depends on everything: header, tail, input, announcements, and whether a clock ticks. */
   private drawFrame(layout: Layout): void {
+    const { transcript } = this.replica;
     const turn = layout.turns[layout.turns.length - 1] ?? null;
-    const plan = readPlan(this.replica.transcript.plan);
+    const plan = readPlan(transcript.plan);
     const isOwn = plan?.turn === "" || layout.turns.some(({ id }) => id === plan?.turn);
     this.plan.update(isOwn ? plan : null);
     const value: HeaderValue = {
@@ -197,27 +249,22 @@ export class SessionView implements Context {
       turn,
       isWaiting: layout.pending.length > 0,
       isLatest: this.window.to === null,
-      usage: readUsage(this.replica.transcript.usage),
+      link: this.feed.link,
+      usage: readUsage(transcript.usage),
+      limits: readLimits(transcript.rate_limits),
     };
     this.header.update(value);
-    const state = stateOf(value);
-    this.root.dataset.cnbState = state.name;
-    this.tail.update({ session: this.session, kind: tailKind(state, layout, this.session) });
-    this.announce(state, layout);
-    this.setTicking(state.name === "working" || state.name === "waiting");
-  }
-
-  private announce(state: State, layout: Layout): void {
-    const before = this.spokenState;
-    this.spokenState = state.name;
-    if (before === null || before === state.name) return;
-    const words: Partial<Record<State["name"], string>> = {
-      waiting: `Codex waits for your approval: ${layout.pending[0]?.title ?? ""}`,
-      done: "Codex finished",
-      failed: "Codex failed",
-      interrupted: "Codex was interrupted",
-    };
-    setText(this.status, words[state.name] ?? "");
+    this.composer.update({
+      ...value,
+      queue: readQueue(transcript.queue),
+      isHeard: this.feed.replica.n >= 0,
+      ended: readEnded(transcript.session),
+    });
+    const standing = standingOf(value);
+    this.root.dataset.cnbState = standing.name;
+    this.tail.update({ session: this.session, kind: tailKind(standing, layout, this.session) });
+    this.speaker.update(standing, layout.pending);
+    this.setTicking(standing.name === "working" || standing.name === "waiting");
   }
 
   private setTicking(isTicking: boolean): void {
@@ -227,7 +274,7 @@ export class SessionView implements Context {
   }
 
   private tick(): void {
-    this.header.tick();
+    this.composer.tick();
     for (const shown of this.shown.values()) shown.tick();
   }
 }
@@ -241,10 +288,15 @@ function show<T, J>(entry: Entry, drawing: Drawing<T>, find: () => J | null, rea
   return { entry, element: drawing.element, update, tick: () => drawing.tick?.() };
 }
 
-function tailKind(state: State, layout: Layout, session: Session): TailValue["kind"] {
-  if (state.name === "starting") return "starting";
-  if (state.name === "working") return layout.isBusy ? "nothing" : "working";
+function skipUnseen({ style }: HTMLElement): void {
+  style.contentVisibility = "auto";
+  style.containIntrinsicSize = GUESSED_SIZE;
+}
+
+function tailKind({ name }: Standing, layout: Layout, session: Session): TailValue["kind"] {
+  if (name === "starting") return "starting";
+  if (name === "working") return layout.isBusy ? "nothing" : "working";
   const last = layout.turns[layout.turns.length - 1];
   if (session.status === "failed" && last?.error == null) return "failed";
-  return state.name === "ready" && layout.entries.length === 0 ? "ready" : "nothing";
+  return name === "ready" && layout.entries.length === 0 ? "ready" : "nothing";
 }

@@ -5,7 +5,7 @@ import { drawChange } from "../diff";
 import { element, setText } from "../dom";
 import { readChanges } from "../read";
 import { plural } from "../text";
-import { stateIcon } from "./parts";
+import { openButton, stateIcon } from "./parts";
 
 const WORDS: Record<string, string> = {
   in_progress: "Changing",
@@ -14,6 +14,8 @@ const WORDS: Record<string, string> = {
   declined: "Did not change",
   interrupted: "Stopped changing",
 };
+/** Of more files than this, the lines of each are shown on demand. */
+const MOST_OPEN = 4;
 
 export function drawFileChange(context: Context): ItemDrawing {
   const state = element("span");
@@ -27,14 +29,20 @@ export function drawFileChange(context: Context): ItemDrawing {
     update(item) {
       const changes = readChanges(item.body.changes);
       state.replaceChildren(stateIcon(item.status));
-      setText(label, `${WORDS[item.status] ?? "Changed"} ${plural(changes.length, "file")}`);
+      const what = changes.length === 0 ? "files" : plural(changes.length, "file");
+      setText(label, `${WORDS[item.status] ?? "Changed"} ${what}`);
       problem.hidden = item.output === "" || item.status === "completed";
       setText(problem, item.output);
-      const key = JSON.stringify(item.body.changes ?? null);
+      const key = JSON.stringify([item.status, item.body.changes ?? null]);
       if (key === drawn) return;
       drawn = key;
+      const isThere = item.status === "completed";
       files.replaceChildren(
-        ...changes.map((change) => drawChange(change, context.session.cwd, { isWhole: false })),
+        ...changes.map((change) => {
+          const path = change.movedTo || change.path;
+          const open = isThere && change.kind !== "delete" ? openButton(path, context) : null;
+          return drawChange(change, context.session.cwd, { isWhole: false, isOpen: changes.length <= MOST_OPEN, open });
+        }),
       );
     },
   };

@@ -1,19 +1,15 @@
 /** The drawing for each kind of item. */
 
 import type { Context, ItemDrawing } from "../context";
+import { drawAgentActivity, drawAgentCall } from "./agents";
 import { drawCommand } from "./command";
 import { drawFileChange } from "./filechange";
-import { drawMessage, drawPrompt, drawProposedPlan, drawReasoning } from "./messages";
-import {
-  drawAgentActivity,
-  drawCompaction,
-  drawImageView,
-  drawReviewEnd,
-  drawReviewStart,
-  drawSleep,
-  drawUnknown,
-} from "./others";
-import { drawAgentCall, drawDynamicCall, drawMcpCall, drawWebSearch } from "./tools";
+import { drawImageGeneration, drawImageView } from "./images";
+import { drawMessage, drawProposedPlan, drawReasoning } from "./messages";
+import { drawCompaction, drawHookPrompt, drawReviewEnd, drawReviewStart, drawSleep, drawUnknown } from "./others";
+import { drawPrompt } from "./prompt";
+import { drawWebSearch } from "./search";
+import { drawDynamicCall, drawFunctionOutput, drawMcpCall } from "./tools";
 
 const KINDS = new Map<string, (context: Context) => ItemDrawing>([
   ["userMessage", drawPrompt],
@@ -24,11 +20,14 @@ const KINDS = new Map<string, (context: Context) => ItemDrawing>([
   ["fileChange", drawFileChange],
   ["mcpToolCall", drawMcpCall],
   ["dynamicToolCall", drawDynamicCall],
+  ["functionCallOutput", drawFunctionOutput],
   ["collabAgentToolCall", drawAgentCall],
   ["subAgentActivity", drawAgentActivity],
   ["webSearch", drawWebSearch],
   ["imageView", drawImageView],
+  ["imageGeneration", drawImageGeneration],
   ["contextCompaction", drawCompaction],
+  ["hookPrompt", drawHookPrompt],
   ["enteredReviewMode", drawReviewStart],
   ["exitedReviewMode", drawReviewEnd],
   ["sleep", drawSleep],

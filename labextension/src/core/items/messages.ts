@@ -1,47 +1,41 @@
-/** What people and the model say: prompts, messages, proposed plans, reasoning. */
+/** What the model says: messages, proposed plans, reasoning. */
 
-import type { Item, JsonObject } from "../../tokens";
+import type { Json } from "../../tokens";
 import type { Context, ItemDrawing } from "../context";
-import { element, spoken } from "../dom";
+import { element, icon } from "../dom";
 import { isObject, listOf, textOf } from "../json";
 import { MarkdownBox } from "../markdown";
 import { reveal } from "../text";
-import { Fold, FoldedText, muted, timeOf } from "./parts";
+import { Fold, muted, timeOf } from "./parts";
 
-const MOST_PROMPT_LINES = 6;
-
-function inputWords(input: JsonObject): string {
-  const type = textOf(input.type);
-  if (type === "text") return textOf(input.text);
-  const name = textOf(input.name) || textOf(input.path);
-  if (type === "image" || type === "localImage") return name ? `[image ${name}]` : "[image]";
-  return `[${type} ${name}]`;
+/** Questions that a message asks beside its text, with the answers that it proposes. */
+function drawQuestions(questions: Json | undefined): HTMLElement[] {
+  return listOf(questions)
+    .filter(isObject)
+    .map((it) => {
+      const options = listOf(it.options).map((option) =>
+        isObject(option) ? textOf(option.label) || textOf(option.title) : textOf(option),
+      );
+      const list = element("ul", "", ...options.filter(Boolean).map((option) => element("li", "", reveal(option))));
+      return element("div", "cnb-question", element("strong", "", reveal(textOf(it.title))), list);
+    });
 }
 
-function promptText(item: Item): string {
-  if (item.text !== "") return item.text;
-  return listOf(item.body.content).filter(isObject).map(inputWords).join("\n");
-}
-
-export function drawPrompt(): ItemDrawing {
-  const text = new FoldedText(MOST_PROMPT_LINES);
+export function drawMessage(context: Context): ItemDrawing {
+  const box = new MarkdownBox(context);
+  const questions = element("div", "cnb-questions");
   return {
-    element: element("div", "cnb-prompt", spoken("Prompt: "), text.element),
-    update: (item) => text.update(promptText(item)),
+    element: element("div", "cnb-message", box.element, questions),
+    update({ text, status, body }) {
+      box.update(text, status !== "in_progress");
+      if (body.questions !== undefined) questions.replaceChildren(...drawQuestions(body.questions));
+    },
   };
 }
 
-export function drawMessage(): ItemDrawing {
-  const box = new MarkdownBox();
-  return {
-    element: element("div", "cnb-message", box.element),
-    update: (item) => box.update(item.text, item.status !== "in_progress"),
-  };
-}
-
-export function drawProposedPlan(): ItemDrawing {
-  const box = new MarkdownBox();
-  const head = element("div", "cnb-cardhead", element("span", "cnb-label", "Proposed plan"));
+export function drawProposedPlan(context: Context): ItemDrawing {
+  const box = new MarkdownBox(context);
+  const head = element("div", "cnb-cardhead", icon("list"), element("span", "cnb-label", "Proposed plan"));
   return {
     element: element("div", "cnb-card", head, element("div", "cnb-cardbody", box.element)),
     update: (item) => box.update(item.text, item.status !== "in_progress"),
@@ -65,7 +59,7 @@ function splitReasoning(text: string, isLive: boolean): { title: string; rest: s
 
 export function drawReasoning(context: Context): ItemDrawing {
   const fold = new Fold("thought");
-  const box = new MarkdownBox();
+  const box = new MarkdownBox(context);
   return {
     element: fold.element,
     update(item) {
@@ -74,9 +68,13 @@ export function drawReasoning(context: Context): ItemDrawing {
       const time = timeOf(item, context);
       const head = isLive ? "Thinking…" : time === "" ? "Thought" : `Thought for ${time}`;
       const words = title === "" ? [] : [muted(` · ${reveal(title)}`)];
-      const hasText = !isLive && rest.trim() !== "";
-      if (hasText) box.update(rest.trim(), true);
-      fold.show([head, ...words], hasText ? [box.element] : []);
+      const show = (): Node[] => {
+        box.update(rest.trim(), !isLive);
+        return [box.element];
+      };
+      // What only repeats the line is not worth unfolding.
+      const isMore = rest.trim() !== "" && rest.trim() !== `**${title}**`;
+      fold.show([head, ...words], isMore ? show : null);
       fold.element.hidden = !isLive && item.text.trim() === "";
     },
   };

@@ -1,138 +1,135 @@
-/** Calls of tools: of MCP servers, of the client, of sub-agents. One line each, with its detail folded. */
+/** Calls of tools, of MCP servers and of the client: one line, its detail folded, its pictures in sight. */
 
 import type { Item, Json, JsonObject } from "../../tokens";
-import type { ItemDrawing } from "../context";
-import { type IconName, element, scrollBox } from "../dom";
+import type { Context, ItemDrawing } from "../context";
+import { element, setText, spoken } from "../dom";
 import { isObject, listOf, objectOf, prettyJson, textOf } from "../json";
 import { reveal } from "../text";
-import { Fold, code, dataImage, muted, stateIcon } from "./parts";
+import { Fold, code, dataImage, muted, stateIcon, textPart, timeOf } from "./parts";
 
 const MOST_PREVIEW = 80;
-const MOST_TEXT = 50_000;
+const MOST_PICTURES = 12;
+
+function brief(text: string): string {
+  return text.length > MOST_PREVIEW ? `${text.slice(0, MOST_PREVIEW - 1)}…` : text;
+}
 
 /** Arguments on one line, as a call would show them. */
 function preview(value: Json | undefined): string {
-  const text = isObject(value)
-    ? Object.entries(value)
-        .map(([key, inner]) => `${key}=${JSON.stringify(inner)}`)
-        .join(", ")
-    : JSON.stringify(value ?? null);
-  const shown = text === "null" ? "" : text;
-  return shown.length > MOST_PREVIEW ? `${shown.slice(0, MOST_PREVIEW - 1)}…` : shown;
+  if (value === undefined || value === null) return "";
+  const words = isObject(value)
+    ? Object.entries(value).map(([key, inner]) => `${key}=${JSON.stringify(inner)}`)
+    : [JSON.stringify(value)];
+  return brief(words.join(", "));
 }
 
-function block(label: string, text: string): HTMLElement {
-  const shown = text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)}\n… cut` : text;
-  const box = scrollBox("pre", "cnb-terminal", label);
-  box.textContent = shown;
-  return element("div", "cnb-part", element("div", "cnb-parthead", label), box);
+function firstLine(text: string): string {
+  return reveal(brief(text.trim().split("\n", 1)[0] ?? ""));
 }
 
-/** One piece of what a tool gave back: text, a picture, or JSON. */
-function drawContent(content: JsonObject): HTMLElement {
+/** What a call came to, by its kind. */
+interface Outcome {
+  name: string;
+  content: JsonObject[];
+  /** What the tool gave back for programs, shown when there is nothing for people. */
+  structured: Json;
+  problem: string;
+}
+
+function pictureOf(content: JsonObject): HTMLElement | null {
   const url = textOf(content.imageUrl) || `data:${textOf(content.mimeType)};base64,${textOf(content.data)}`;
-  const image = dataImage(url, "Image from the tool");
-  if (image !== null) return image;
-  const text = textOf(content.text);
-  return block("Result", text === "" ? prettyJson(content) : text);
+  return dataImage(url, "Picture from the tool");
 }
 
-function drawCall(
-  picture: IconName,
-  name: (body: JsonObject) => string,
-  parts: (item: Item) => HTMLElement[],
-): ItemDrawing {
-  const fold = new Fold(picture);
+/** What the line unfolds to, as labels with what makes their text. */
+function parts(item: Item, outcome: Outcome): [label: string, text: () => string][] {
+  const { content, structured, problem } = outcome;
+  const given = item.body.arguments ?? null;
+  const isBare = given === null || (isObject(given) && Object.keys(given).length === 0);
+  const texts = content.filter((it) => pictureOf(it) === null);
+  return [
+    ...(isBare ? [] : [["Arguments", () => prettyJson(given)] as const]),
+    ...(item.output === "" ? [] : [["Progress", () => item.output] as const]),
+    ...texts.map((it) => ["Result", () => textOf(it.text) || prettyJson(it)] as const),
+    ...(content.length > 0 || structured === null ? [] : [["Result", () => prettyJson(structured)] as const]),
+    ...(problem === "" ? [] : [["Error", () => problem] as const]),
+  ].map(([label, text]) => [label, text]);
+}
+
+function drawCall(context: Context, read: (body: JsonObject) => Outcome): ItemDrawing {
+  const fold = new Fold("tool");
+  const pictures = element("div", "cnb-pictures");
+  const time = element("span", "cnb-time");
+  let drawn: Item | null = null;
   return {
-    element: fold.element,
+    element: element("div", "cnb-call", fold.element, pictures),
     update(item) {
-      const { body } = item;
-      const call = code(`${reveal(name(body))}(${reveal(preview(body.arguments))})`);
-      const isPlain = body.arguments === null || Object.keys(objectOf(body.arguments)).length === 0;
-      const content = parts(item);
-      if (!isPlain) content.unshift(block("Arguments", prettyJson(body.arguments)));
-      if (item.output !== "") content.push(block("Progress", item.output));
-      const last = item.status === "completed" ? [] : [" ", stateIcon(item.status)];
-      fold.show([call, ...last], content);
+      drawn = item;
+      const outcome = read(item.body);
+      const call = code(`${reveal(brief(outcome.name))}(${reveal(preview(item.body.arguments))})`);
+      const status = outcome.problem === "" ? item.status : "failed";
+      const last = item.output.trimEnd().split("\n").pop() ?? "";
+      const said = outcome.problem !== "" ? firstLine(outcome.problem) : status === "in_progress" ? firstLine(last) : "";
+      setText(time, timeWords(item, context));
+      const found = parts(item, outcome);
+      fold.show(
+        [...(status === "completed" ? [] : [stateIcon(status)]), call, ...(said === "" ? [] : [muted(` · ${said}`)]), time],
+        found.length === 0 ? null : () => found.map(([label, text]) => textPart(label, text())),
+      );
+      const shown = outcome.content.map(pictureOf).filter((it) => it !== null);
+      pictures.replaceChildren(...shown.slice(0, MOST_PICTURES));
+    },
+    tick() {
+      if (drawn?.status === "in_progress") setText(time, timeWords(drawn, context));
     },
   };
 }
 
-export function drawMcpCall(): ItemDrawing {
-  return drawCall(
-    "tool",
-    (body) => [textOf(body.server), textOf(body.tool)].filter(Boolean).join("."),
-    ({ body }) => {
-      const parts = listOf(objectOf(body.result).content).filter(isObject).map(drawContent);
-      const problem = textOf(objectOf(body.error).message);
-      return problem === "" ? parts : [...parts, block("Error", problem)];
-    },
-  );
+function timeWords(item: Item, context: Context): string {
+  const time = timeOf(item, context);
+  return time === "" ? "" : ` · ${time}`;
 }
 
-export function drawDynamicCall(): ItemDrawing {
-  return drawCall(
-    "tool",
-    (body) => [textOf(body.namespace), textOf(body.tool)].filter(Boolean).join("."),
-    ({ body }) => listOf(body.contentItems).filter(isObject).map(drawContent),
-  );
+function joined(...names: (Json | undefined)[]): string {
+  return names.map(textOf).filter(Boolean).join(".");
 }
 
-const AGENT_WORDS: Record<string, string> = {
-  spawnAgent: "Started a sub-agent",
-  sendInput: "Wrote to a sub-agent",
-  sendMessage: "Wrote to a sub-agent",
-  followupTask: "Gave a sub-agent a task",
-  resumeAgent: "Resumed a sub-agent",
-  wait: "Waited for sub-agents",
-  closeAgent: "Closed a sub-agent",
-  interruptAgent: "Interrupted a sub-agent",
-  listAgents: "Listed sub-agents",
-};
+export function drawMcpCall(context: Context): ItemDrawing {
+  return drawCall(context, (body) => {
+    const result = objectOf(body.result);
+    return {
+      name: joined(body.server, body.tool),
+      content: listOf(result.content).filter(isObject),
+      structured: result.structuredContent ?? null,
+      problem: textOf(objectOf(body.error).message),
+    };
+  });
+}
 
-export function drawAgentCall(): ItemDrawing {
-  const fold = new Fold("people");
+export function drawDynamicCall(context: Context): ItemDrawing {
+  return drawCall(context, (body) => {
+    const content = listOf(body.contentItems).filter(isObject);
+    const isRefused = body.success === false;
+    const said = content.map((it) => textOf(it.text)).join("\n");
+    return {
+      name: joined(body.namespace, body.tool),
+      content: isRefused ? [] : content,
+      structured: null,
+      problem: isRefused ? said || "The tool reported a failure." : "",
+    };
+  });
+}
+
+/** What a program put into the conversation as the output of a tool. */
+export function drawFunctionOutput(): ItemDrawing {
+  const fold = new Fold("tool");
   return {
     element: fold.element,
-    update({ body, status }) {
-      const tool = textOf(body.tool);
-      const prompt = textOf(body.prompt);
-      const states = Object.values(objectOf(body.agentsStates)).filter(isObject);
-      const content: HTMLElement[] = [];
-      if (prompt !== "") content.push(block("Prompt", prompt));
-      for (const state of states) {
-        const text = [textOf(state.status), textOf(state.message)].filter(Boolean).join(": ");
-        content.push(block("Sub-agent", text));
-      }
-      const last = status === "completed" ? [] : [" ", stateIcon(status)];
-      const [firstLine = ""] = prompt.split("\n");
-      const words = firstLine === "" ? [] : [muted(` · ${reveal(firstLine.slice(0, MOST_PREVIEW))}`)];
-      fold.show([AGENT_WORDS[tool] ?? `Sub-agent: ${reveal(tool)}`, ...words, ...last], content);
-    },
-  };
-}
-
-const SEARCH_WORDS: Record<string, string> = {
-  openPage: "Opened",
-  findInPage: "Searched a page for",
-};
-
-export function drawWebSearch(): ItemDrawing {
-  const fold = new Fold("search");
-  return {
-    element: fold.element,
-    update({ body, status }) {
-      const action = objectOf(body.action);
-      const type = textOf(action.type);
-      const what = textOf(action.pattern) || textOf(action.query) || textOf(action.url) || textOf(body.query);
-      const queries = listOf(action.queries).map(textOf).filter((query) => query !== "");
-      const results = listOf(body.results);
-      const content = [];
-      if (queries.length > 1) content.push(block("Queries", queries.join("\n")));
-      if (results.length > 0) content.push(block("Results", prettyJson(results)));
-      const isLive = status === "in_progress";
-      const word = SEARCH_WORDS[type] ?? (isLive ? "Searching the web for" : "Searched the web for");
-      fold.show([`${word} `, muted(reveal(what || (queries[0] ?? "")))], content);
+    update({ body, output, text }) {
+      const whole = textOf(body.output) || text || output || (body.output == null ? "" : prettyJson(body.output));
+      const name = code(reveal(brief(joined(body.namespace, body.name))));
+      const words = [spoken("output of "), name, muted(` · ${firstLine(whole)}`)];
+      fold.show(words, whole === "" ? null : () => [textPart("Output", whole)]);
     },
   };
 }
