@@ -1,28 +1,31 @@
-"""Build the front end beside the committed one: what is committed is what the sources say."""
+"""Build the front end in another folder: what is committed is what the sources say, anywhere."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-COMMITTED = ROOT / "codex_nb" / "labextension"
+SOURCES = "labextension"
+BUILT = "codex_nb/labextension"
 
 
 def main() -> None:
     """Build and compare."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            ["node", "build.mjs", "--out", folder], cwd=ROOT / "labextension", check=True
-        )
-        stale = [
-            built.name
-            for built in sorted(pathlib.Path(folder).iterdir())
-            if _digest(built) != _digest(COMMITTED / built.name)
-        ]
+    cache = ROOT / ".cache"
+    cache.mkdir(exist_ok=True)
+    # Below the checkout, so that the packages of npm need not be copied: a link to each file does.
+    with tempfile.TemporaryDirectory(dir=cache, prefix="frontend-") as folder:
+        copy = pathlib.Path(folder)
+        shutil.copytree(ROOT / SOURCES, copy / SOURCES, copy_function=os.link, symlinks=True)
+        subprocess.run(["node", "build.mjs"], cwd=copy / SOURCES, check=True)
+        built, committed = _digests(copy / BUILT), _digests(ROOT / BUILT)
+    stale = sorted({name for name, _ in built.items() ^ committed.items()})
     if stale:
         sys.exit(
             f"Not the build of the sources: {', '.join(stale)}.\n"
@@ -30,8 +33,12 @@ def main() -> None:
         )
 
 
-def _digest(path: pathlib.Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+def _digests(folder: pathlib.Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 main()

@@ -1,4 +1,4 @@
-"""The committed bundle of the view is the one that its sources make."""
+"""The committed build of the front end is the one that its sources make."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ def sha256(path: Path) -> str:
 
 
 def test_the_stamp_names_these_sources_and_these_files() -> None:
-    singles = ["package.json", "package-lock.json", "tsconfig.json", "build.mjs"]
-    found = [path for path in (SOURCES / "src").rglob("*") if path.is_file()]
+    singles = [f"{name}.json" for name in ("package", "package-lock", "tsconfig")]
+    singles += ["build.mjs", "rspack.config.cjs"]
+    folders = ("src", "schema", "build")
+    found = [path for name in folders for path in (SOURCES / name).rglob("*") if path.is_file()]
     paths = sorted([path.relative_to(SOURCES).as_posix() for path in found] + singles)
     lines = "".join(f"{path} {sha256(SOURCES / path)}\n" for path in paths)
 
@@ -25,8 +27,20 @@ def test_the_stamp_names_these_sources_and_these_files() -> None:
 
     assert stamp == {
         "sources": hashlib.sha256(lines.encode()).hexdigest(),
-        "files": {name: sha256(BUILT / name) for name in ("widget.js", "widget.css")},
+        "files": {
+            path.relative_to(BUILT).as_posix(): sha256(path)
+            for path in BUILT.rglob("*")
+            if path.is_file() and path.name != "stamp.json"
+        },
     }
+
+
+def test_the_build_names_no_folder_of_the_machine_that_made_it() -> None:
+    home = str(ROOT.resolve()).encode()
+
+    named = [path for path in BUILT.rglob("*") if path.is_file() and home in path.read_bytes()]
+
+    assert named == []
 
 
 def test_the_lock_file_names_no_registry() -> None:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tests.support.waiting import scaled, wait_until_now
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from playwright.sync_api import Browser, Locator, Page
 
+ROOT = Path(__file__).parents[2]
 TOKEN = "lab-token-of-the-tests"
 
+_APPS = {
+    "lab": ("jupyterlab", "LabApp", "lab/tree"),
+    "notebook": ("notebook", "JupyterNotebookApp", "notebooks"),
+}
 _SETTINGS = {
     # No question about news, which would cover the page, and no saving behind a test's back.
     "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {
@@ -30,6 +35,15 @@ _SETTINGS = {
 _IS_READY = """() => {
   const widget = window.jupyterapp?.shell.currentWidget;
   return widget?.sessionContext?.session?.kernel?.status === 'idle';
+}"""
+_SESSION = "window.jupyterapp?.shell.currentWidget?.sessionContext"
+_RUN_CELLS = """(numbers) => {
+  const { commands, shell } = window.jupyterapp;
+  const notebook = shell.currentWidget.content;
+  notebook.deselectAll();
+  notebook.activeCellIndex = numbers[0];
+  for (const number of numbers) notebook.select(notebook.widgets[number]);
+  commands.execute('notebook:run-cell');
 }"""
 _COMMAND = "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => undefined)"
 _EXECUTE = """async (code) => {
@@ -46,20 +60,32 @@ _CONTENT = "() => window.jupyterapp.shell.currentWidget.content.model.toJSON()"
 
 
 class Lab:
-    """A JupyterLab server on a free port of the loopback address.
+    """A Jupyter server with JupyterLab on a free port of the loopback address.
 
     Args:
         folder: Holds its home, its settings and the notebooks.
         speed: Tokens a second of the replays.
+        app: `lab`, or `notebook` for Notebook 7; if empty, what the environment variable
+            CODEX_NB_TEST_APP says, or JupyterLab.
+        is_served: Whether our server extension is enabled; without it the kernel carries sessions.
+
+    With the environment variable CODEX_NB_TEST_JUPYTER, the path of a Python with our wheel, it is
+    that Python's Jupyter and that wheel.
     """
 
-    def __init__(self, folder: Path, *, speed: float = 0) -> None:
+    def __init__(
+        self, folder: Path, *, speed: float = 0, app: str = "", is_served: bool = True
+    ) -> None:
+        app = app or os.environ.get("CODEX_NB_TEST_APP", "lab")
+        python = os.environ.get("CODEX_NB_TEST_JUPYTER", "")
         self.folder = folder
+        self.is_served = is_served
         self.root = folder / "root"
+        self.runtime = folder / "runtime"
         home = folder / "home"
-        runtime = folder / "runtime"
-        for path in (self.root, home, runtime):
+        for path in (self.root, home, self.runtime):
             path.mkdir(parents=True)
+        extensions = {} if python else install_extensions(folder, is_served=is_served)
         settings = folder / "settings"
         for name, values in _SETTINGS.items():
             path = settings / name
@@ -67,25 +93,43 @@ class Lab:
             path.write_text(json.dumps(values))
         self._log = (folder / "lab.log").open("wb")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "IPYTHON"))}
-        self._server = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
-                *(f"--ServerApp.root_dir={self.root}", "--ServerApp.port=0"),
-                "--LabApp.expose_app_in_browser=True",
-                f"--LabApp.user_settings_dir={settings}",
-            ],
-            env={
-                **kept,
-                "HOME": str(home),
-                "JUPYTER_RUNTIME_DIR": str(runtime),
-                "JUPYTER_TOKEN": TOKEN,
-                "CODEX_NB_REPLAY_SPEED": str(speed),
-            },
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-        )
-        self.url = self._wait_url(runtime)
+        self._env = {
+            **kept,
+            **extensions,
+            "HOME": str(home),
+            "JUPYTER_RUNTIME_DIR": str(self.runtime),
+            "JUPYTER_TOKEN": TOKEN,
+            "CODEX_NB_REPLAY_SPEED": str(speed),
+        }
+        module, trait, self._tree = _APPS[app]
+        self._argv = [
+            *(python or sys.executable, "-m", module, "--no-browser", "--allow-root"),
+            *(f"--ServerApp.root_dir={self.root}", f"--{trait}.expose_app_in_browser=True"),
+            f"--{trait}.user_settings_dir={settings}",
+        ]
+        self._server = self._start(port=free_port())
+        self.url = self._wait_url()
+
+    @property
+    def sessions(self) -> Path:
+        """The folder of the sessions that its kernels start."""
+        return self.runtime / "codex-nb"
+
+    def stop(self) -> None:
+        """End the server and its kernels; the sessions go on."""
+        if self._server.poll() is not None:
+            return
+        os.killpg(self._server.pid, signal.SIGTERM)
+        try:
+            self._server.wait(scaled(20))
+        except subprocess.TimeoutExpired:
+            os.killpg(self._server.pid, signal.SIGKILL)
+            self._server.wait()
+
+    def start(self) -> None:
+        """Start a server that was stopped again, at the same address."""
+        self._server = self._start(port=int(self.url.rstrip("/").rpartition(":")[2]))
+        self._wait_url()
 
     def write(self, name: str, *cells: str) -> None:
         """Write a notebook of code cells."""
@@ -101,20 +145,24 @@ class Lab:
     def open(self, browser: Browser, name: str) -> NotebookPage:
         """Open a notebook of the root in a page of its own and wait for its kernel."""
         page = browser.new_page(viewport={"width": 1200, "height": 1400})
-        return NotebookPage(page, f"{self.url}lab/tree/{name}?reset&token={TOKEN}")
+        return NotebookPage(page, f"{self.url}{self._tree}/{name}?reset&token={TOKEN}")
 
     def close(self) -> None:
         """End the server and the kernels that it started."""
-        os.killpg(self._server.pid, signal.SIGTERM)
-        try:
-            self._server.wait(scaled(20))
-        except subprocess.TimeoutExpired:
-            os.killpg(self._server.pid, signal.SIGKILL)
-            self._server.wait()
+        self.stop()
         self._log.close()
 
-    def _wait_url(self, runtime: Path) -> str:
-        info = runtime / f"jpserver-{self._server.pid}.json"
+    def _start(self, *, port: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*self._argv, f"--ServerApp.port={port}", "--ServerApp.port_retries=0"],
+            env=self._env,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+
+    def _wait_url(self) -> str:
+        info = self.runtime / f"jpserver-{self._server.pid}.json"
         found: list[str] = []
 
         def is_written() -> bool:
@@ -128,6 +176,28 @@ class Lab:
         except (TimeoutError, IndexError):
             self.close()
             raise AssertionError((self.folder / "lab.log").read_text()) from None
+
+
+def free_port() -> int:
+    """A port that nobody has; jupyter_server before 2.14 does not tell which one it took for 0."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def install_extensions(folder: Path, *, is_served: bool = True) -> dict[str, str]:
+    """Have Jupyter find both extensions of this checkout, before any that are installed."""
+    data, config = folder / "data", folder / "config"
+    (data / "labextensions").mkdir(parents=True)
+    (data / "labextensions" / "codex-nb").symlink_to(ROOT / "codex_nb" / "labextension" / "lab")
+    (config / "jupyter_server_config.d").mkdir(parents=True)
+    [enabling] = (ROOT / "jupyter-config" / "server-config").glob("*.json")
+    ours = config / "jupyter_server_config.d" / enabling.name
+    if is_served:
+        ours.symlink_to(enabling)
+    else:
+        ours.write_text('{"ServerApp": {"jpserver_extensions": {"codex_nb": false}}}')
+    return {"JUPYTER_PATH": str(data), "JUPYTER_CONFIG_PATH": str(config)}
 
 
 class NotebookPage:
@@ -157,6 +227,23 @@ class NotebookPage:
         """Run all cells, one after the other, without waiting for them."""
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
 
+    def run_cells(self, *numbers: int) -> None:
+        """Run some cells, by their places from 0, without waiting for them."""
+        self.page.evaluate(_RUN_CELLS, list(numbers))
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel, without a question, and wait until it is there again."""
+        self.page.evaluate(f"async () => {{ await {_SESSION}.session.kernel.restart(); }}")
+        self.page.wait_for_function(_IS_READY)
+
+    def interrupt_kernel(self) -> None:
+        """Interrupt the kernel."""
+        self.page.evaluate(f"async () => {{ await {_SESSION}.session.kernel.interrupt(); }}")
+
+    def end_kernel(self) -> None:
+        """End the kernel, if there is one."""
+        self.page.evaluate(f"async () => {{ await {_SESSION}?.shutdown(); }}")
+
     def execute(self, code: str) -> str:
         """Execute code in the kernel of the notebook and return what it prints."""
         return str(self.page.evaluate(_EXECUTE, code))
@@ -181,4 +268,4 @@ class NotebookPage:
     def close(self) -> None:
         """Close the page."""
         self.page.close()
-        assert self.errors == []
+        assert self.errors == [], self.errors

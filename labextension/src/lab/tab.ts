@@ -1,0 +1,56 @@
+/** A session in a tab of its own: all of it, live. */
+
+import { Widget } from "@lumino/widgets";
+import type { SessionView } from "../core/view";
+import { reveal } from "../core/text";
+import type { Codex } from "./codex";
+import type { Held } from "./hub";
+import { codexIcon } from "./icon";
+
+export class SessionTab extends Widget {
+  private readonly held: Held;
+  private readonly detach: () => void;
+  private view: SessionView | null = null;
+
+  constructor(
+    private readonly codex: Codex,
+    readonly session: string,
+  ) {
+    super();
+    this.addClass("codex-tab");
+    this.title.icon = codexIcon;
+    this.title.closable = true;
+    this.held = codex.hub.open(session);
+    this.detach = this.held.feed.attach(({ rest }) => rest && this.name());
+    codex.watch.changed.connect(this.name, this);
+    this.name();
+    codex.showing.add(session, this);
+    void this.draw();
+  }
+
+  override dispose(): void {
+    this.codex.watch.changed.disconnect(this.name, this);
+    this.detach();
+    this.view?.dispose();
+    this.held.release();
+    super.dispose();
+  }
+
+  private async draw(): Promise<void> {
+    const { SessionView, styled } = await import("./drawing");
+    await styled;
+    if (this.isDisposed) return;
+    const root = document.createElement("div");
+    this.node.append(root);
+    const { services } = this.codex;
+    this.view = new SessionView(root, this.held.feed, { from: 0, to: null }, { services, isTall: true });
+  }
+
+  private name(): void {
+    const { session } = this.held.feed.replica.transcript;
+    const told = typeof session === "object" && session !== null && "name" in session ? session.name : "";
+    const listed = this.codex.watch.find(this.session)?.name;
+    this.title.label = reveal((typeof told === "string" && told) || listed || "Codex");
+    this.title.caption = `Codex session ${this.title.label}`;
+  }
+}
