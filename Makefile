@@ -13,6 +13,7 @@ JOBS ?= 2
 CODEX_VERSIONS := 0.142.5 0.169.0
 CODEX_CACHE := .cache/codex
 empty :=
+comma := ,
 colon = $(subst $(empty) $(empty),:,$(strip $(1)))
 # As paths in CURDIR, which may hold spaces, only after they were joined.
 export CODEX_NB_TEST_CODEX = $(subst @,$(CURDIR),$(call colon,$(foreach v,$(CODEX_VERSIONS),@/$(CODEX_CACHE)/$(v)/bin/codex)))
@@ -35,8 +36,8 @@ types: $(VENV)/test ## mypy, strict
 layers: $(VENV)/test ## who may import whom
 	$(BIN)/lint-imports --no-cache
 
-frontend: $(VENV)/system ## types of the TypeScript, and that the committed build is its build
-	cd labextension && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run check
+frontend: labextension/node_modules/.ready ## types and tests of the TypeScript, and that the committed build is its build
+	cd labextension && npm run check && npm test
 	$(PYTHON) scripts/check_frontend.py
 
 unit: $(VENV)/test $(CODEX_CACHE)/ready ## fast tests
@@ -48,7 +49,7 @@ integration: $(VENV)/test $(CODEX_CACHE)/ready ## tests on the real codex, all v
 notebooks: $(VENV)/test $(CODEX_CACHE)/ready ## every notebook, executed
 	$(PYTEST) -m notebook
 
-browser: $(VENV)/test $(CODEX_CACHE)/ready ## the view in a real Chromium, and the whole in a real JupyterLab
+browser: $(VENV)/test $(CODEX_CACHE)/ready labextension/node_modules/.ready ## the view in a real Chromium, and the whole in a real JupyterLab
 	$(PYTEST) -n $(JOBS) --dist loadfile -m browser
 
 bench: $(VENV)/test ## the claims, as ratios of one run
@@ -56,6 +57,9 @@ bench: $(VENV)/test ## the claims, as ratios of one run
 
 wheel: $(VENV)/test ## build the wheel and try it in an environment of its own
 	$(PY) scripts/check_wheel.py
+
+compat: $(VENV)/test $(CODEX_CACHE)/ready ## the wheel on the oldest JupyterLab and on Notebook 7, in a browser
+	$(PY) scripts/check_compat.py
 
 clean: ## remove what the verbs made
 	rm -rf $(VENV) .cache .demo dist labextension/node_modules
@@ -65,12 +69,21 @@ $(VENV)/base: scripts/make_venv.py
 	$(PYTHON) scripts/make_venv.py $(VENV)
 	touch $@
 
+# An editable install copies the JupyterLab extension; a link in its place shows each build at once.
+LABEXTENSION := $(VENV)/share/jupyter/labextensions/codex-nb
+define install
+	rm -rf $(LABEXTENSION)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[$(1)]'
+	rm -rf $(LABEXTENSION)
+	ln -s ../../../../codex_nb/labextension/lab $(LABEXTENSION)
+endef
+
 $(VENV)/lab: pyproject.toml | $(VENV)/base
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[codex,lab]'
+	$(call install,codex$(comma)lab)
 	touch $@
 
 $(VENV)/test: pyproject.toml | $(VENV)/base
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[codex,lab,test]'
+	$(call install,codex$(comma)lab$(comma)test)
 	touch $@ $(VENV)/lab
 
 $(VENV)/system: scripts/system_packages.sh | $(VENV)/base
@@ -81,4 +94,8 @@ $(CODEX_CACHE)/ready: scripts/fetch_codex.sh | $(VENV)/system
 	bash scripts/fetch_codex.sh $(CODEX_CACHE) $(CODEX_VERSIONS)
 	touch $@
 
-.PHONY: help demo test style types layers frontend unit integration notebooks browser bench wheel clean
+labextension/node_modules/.ready: labextension/package-lock.json | $(VENV)/system
+	cd labextension && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+.PHONY: help demo test style types layers frontend unit integration notebooks browser bench wheel compat clean

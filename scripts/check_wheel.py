@@ -8,6 +8,7 @@ against the metadata of the wheel.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +23,13 @@ NOTEBOOK = ROOT / "notebooks" / "01_first_session.ipynb"
 SAID = "Busiest: **Harbour**"
 LIMIT = 300.0
 MAX_SIZE = 1_000_000
+
+LABEXTENSIONS = ("jupyterlab.labextensions", r"codex-nb v[\d.]+ enabled +OK")
+SERVER_EXTENSIONS = (
+    "jupyter_server.extension.serverextension",
+    r"codex_nb enabled",
+    r"codex_nb .*OK",
+)
 
 CHECK_REQUIREMENTS = """
 from importlib.metadata import distribution, version
@@ -62,15 +70,21 @@ def look_into(wheel: Path) -> None:
         for path in PACKAGE.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    info = "-".join(wheel.name.split("-")[:2]) + ".dist-info"
-    licences = ("licenses/LICENSE", "licenses/codex_nb/labextension/LICENSES.txt")
-    about = {f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", *licences)}
-    if names != package | about:
+    name = "-".join(wheel.name.split("-")[:2])
+    front = "codex_nb/labextension"
+    licences = ("LICENSE", f"{front}/LICENSES.txt", f"{front}/lab/static/third-party-licenses.json")
+    about = {f"{name}.dist-info/{it}" for it in ("METADATA", "RECORD", "WHEEL")}
+    about |= {f"{name}.dist-info/licenses/{it}" for it in licences}
+    lab = {it.removeprefix(f"{front}/lab/") for it in package if it.startswith(f"{front}/lab/")}
+    data = {f"share/jupyter/labextensions/codex-nb/{it}" for it in (*lab, "install.json")}
+    data.add("etc/jupyter/jupyter_server_config.d/codex_nb.json")
+    whole = package | about | {f"{name}.data/data/{it}" for it in data}
+    if names != whole:
         sys.exit(
-            f"{wheel.name} lacks {sorted((package | about) - names)} "
-            f"and has {sorted(names - package - about)} on top."
+            f"{wheel.name} lacks {sorted(whole - names)} and has {sorted(names - whole)} on top."
         )
     needed = {"py.typed", "labextension/widget.js", "labextension/widget.css"}
+    needed |= {"labextension/lab/package.json"}
     needed |= {"replay/scenarios/first-session.toml", "labextension/LICENSES.txt"}
     missing = sorted(name for name in needed if f"codex_nb/{name}" not in names)
     strange = sorted(name for name in package if not name.endswith((".py", *_DATA)))
@@ -79,7 +93,7 @@ def look_into(wheel: Path) -> None:
         sys.exit(f"{wheel.name}: missing {missing}, strange {strange}, {size:,} bytes.")
 
 
-_DATA = ("py.typed", ".js", ".css", ".json", ".toml", "LICENSES.txt")
+_DATA = ("py.typed", ".js", ".css", ".json", ".orig", ".toml", ".yaml", "LICENSES.txt")
 
 
 def install(wheel: Path, folder: Path) -> Path:
@@ -111,6 +125,8 @@ def try_out(python: Path, folder: Path) -> None:
     where = run([python, "-P", "-c", CHECK_REQUIREMENTS], cwd=folder, env=env).strip()
     if not Path(where).is_relative_to(python.parent.parent):
         sys.exit(f"codex_nb was imported from {where}, not from the wheel.")
+    # JupyterLab asks node for its version before it lists anything.
+    look_for_extensions(python, folder, {**env, "PATH": os.environ["PATH"]})
     demo = folder / "demo.py"
     demo.write_bytes(ROOT.joinpath("scripts", "demo.py").read_bytes())
     work = ["--headless", "--work", folder / "work", NOTEBOOK]
@@ -121,17 +137,39 @@ def try_out(python: Path, folder: Path) -> None:
         sys.exit("Something called node.")
 
 
+def look_for_extensions(python: Path, folder: Path, env: dict[str, str]) -> None:
+    """Make sure that JupyterLab and the Jupyter server find and accept what was installed."""
+    # Both write their tables to stderr.
+    for module, *words in (LABEXTENSIONS, SERVER_EXTENSIONS):
+        found = run([python, "-P", "-m", module, "list"], cwd=folder, env=env, errors=True)
+        plain = re.sub(r"\x1b\[\d+m", "", found)
+        if not all(re.search(word, plain) for word in words):
+            sys.exit(f"{module} does not list the extension as enabled and valid:\n{plain}")
+
+
 def run(
-    argv: list[str | Path], *, cwd: Path | None = None, env: dict[str, str] | None = None
+    argv: list[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    errors: bool = False,
 ) -> str:
-    """Run a program to its end and return what it printed; any failure ends this script."""
+    """Run a program to its end and return what it printed; any failure ends this script.
+
+    Args:
+        argv: The program and its arguments.
+        cwd: Where it runs.
+        env: All of its environment.
+        errors: Return what it printed as errors, too.
+    """
     done = subprocess.run(
         argv, cwd=cwd, env=env, capture_output=True, text=True, timeout=LIMIT, check=False
     )
     if done.returncode != 0:
         words = " ".join(map(str, argv))
         sys.exit(f"{words}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout
+    return done.stdout + done.stderr * errors
 
 
-main()
+if __name__ == "__main__":
+    main()

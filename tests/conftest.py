@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.processes import end_processes_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# How fast a loaded machine makes up examples says nothing about the code.
+settings.register_profile("tests", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("tests")
 
 
 TMP = Path("/tmp")  # noqa: S108 - it is looked at, and nothing is written
