@@ -100,7 +100,8 @@ def test_what_the_notebook_reports_is_what_the_script_printed(executed: Notebook
 def test_the_saved_output_needs_no_kernel(executed: NotebookNode) -> None:
     kinds = [sorted(data) for data in conversations(executed)]
 
-    assert kinds == [["text/html", "text/markdown", "text/plain"]] * 2
+    session = "application/vnd.codex-nb.session+json"
+    assert kinds == [[session, "text/html", "text/markdown", "text/plain"]] * 2
 
 
 def test_the_handle_knows_what_happened(executed: NotebookNode) -> None:
