@@ -110,6 +110,15 @@ class Stage:
             now=cast("float", sample["now"]),
         )
 
+    def hold_time(self) -> None:
+        """Let the page's time stand still, until `page.clock.run_for` moves it.
+
+        `clock.install` alone goes on in real time, which a loaded machine spends in
+        between two lines of a test.
+        """
+        self.page.clock.install(time=0)
+        self.page.clock.pause_at(1)
+
     def send(self, *frames: JsonObject) -> None:
         """Deliver messages of the kernel, and wait until they are drawn."""
         self.page.evaluate(

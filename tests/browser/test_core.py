@@ -189,7 +189,7 @@ def samples(name: str) -> JsonObject:
 
 
 def test_dispose_leaves_nothing_and_after_some_seconds_nobody_listens(stage: Stage) -> None:
-    stage.page.clock.install()
+    stage.hold_time()
     stage.show_view("approval-command")
 
     left = stage.page.evaluate(

@@ -121,7 +121,7 @@ def test_stop_can_be_pressed_again_after_a_refusal(stage: Stage) -> None:
 
 
 def test_a_second_press_after_five_seconds_offers_to_close_the_session(stage: Stage) -> None:
-    stage.page.clock.install()
+    stage.hold_time()
     stage.show_view("working")
     stop = stage.root.locator(".cnb-header .cnb-stop")
     stop.click()
@@ -138,7 +138,7 @@ def test_a_second_press_after_five_seconds_offers_to_close_the_session(stage: St
 
 
 def test_the_offer_to_close_goes_with_the_turn(stage: Stage) -> None:
-    stage.page.clock.install()
+    stage.hold_time()
     stage.show(transcript())
     for _ in range(2):
         stage.root.locator(".cnb-header .cnb-stop").click()
