@@ -37,8 +37,6 @@ def pages(lab: Lab, chromium: Browser) -> Iterator[Pages]:
 
 def test_a_session_is_drawn_listed_and_opened_at_the_side(pages: Pages) -> None:
     page = pages.open("seven.ipynb", "%load_ext codex_nb", ASK)
-    # At its start, Notebook 7.6 has one script error of its own, with and without extensions.
-    page.errors.clear()
     page.run_all()
     page.view().get_by_role("button", name="Allow once").click()
     page.view().get_by_text("This is what came back:").wait_for()
