@@ -82,7 +82,7 @@ def test_a_reloaded_page_goes_on_in_the_middle_of_a_message(pages: Pages) -> Non
     page.view().get_by_text("n3 n4").first.wait_for()
     page.command("docmanager:save")
     page.load(keep=True)
-    page.view().get_by_text("Working").wait_for()
+    page.view().get_by_text("Working", exact=True).wait_for()
     release(pages)
     assert_whole(page)
 
@@ -92,7 +92,7 @@ def test_a_kernel_that_restarts_takes_nothing_with_it(pages: Pages) -> None:
     page.run_all()
     page.view().get_by_text("n3 n4").first.wait_for()
     page.restart_kernel()
-    page.view().get_by_text("Working").wait_for()
+    page.view().get_by_text("Working", exact=True).wait_for()
     release(pages)
     assert_whole(page)
     # No kernel knows this session any more, so the page itself writes what it came to.
@@ -147,7 +147,7 @@ def test_a_server_that_restarts_is_found_again(pages: Pages) -> None:
     pages.lab.stop()
     page.view().get_by_text("Reconnecting").first.wait_for()
     pages.lab.start()
-    page.view().get_by_text("Working").wait_for()
+    page.view().get_by_text("Working", exact=True).wait_for()
     release(pages)
     assert_whole(page)
 
