@@ -10,6 +10,15 @@
     ├── AppServerError          codex app-server did not start, or ended too early
     ├── HostError               a file or process operation on a host failed
     ├── ReplayError             a scenario that cannot be read or does not fit
+    ├── StoreError              a store of seeds that cannot be reached, read or written
+    ├── VaultError              a sealed login that this key does not open, or no key
+    ├── SeedError               a login that cannot be used
+    │   ├── SeedNotFoundError   no seed of that name
+    │   ├── SeedTakenError      the name or the account is there already
+    │   ├── SeedBusyError       somebody else uses it now
+    │   ├── LeaseLostError      a lease that is not held any more
+    │   ├── LineageError        a token that does not follow the stored one
+    │   └── LoginError          a login that failed, or was refused for good
     └── SessionError            a session that is gone, busy or cannot be reached
         ├── SessionClosedError
         └── TurnTimeoutError    a wait for a turn ran out; the turn goes on
@@ -84,6 +93,42 @@ class HostError(CodexNBError):
 
 class ReplayError(CodexNBError):
     """A scenario cannot be read, or does not fit what codex asks."""
+
+
+class StoreError(CodexNBError):
+    """A store of seeds cannot be reached, read or written."""
+
+
+class VaultError(CodexNBError):
+    """A sealed login does not open with this key, was tampered with, or there is no key."""
+
+
+class SeedError(CodexNBError):
+    """A login cannot be used."""
+
+
+class SeedNotFoundError(SeedError):
+    """There is no seed of that name."""
+
+
+class SeedTakenError(SeedError):
+    """The name or the account is in the store already."""
+
+
+class SeedBusyError(SeedError):
+    """Somebody else uses the seed now."""
+
+
+class LeaseLostError(SeedError):
+    """A lease expired, or was given to another."""
+
+
+class LineageError(SeedError):
+    """A token does not follow the one that is stored."""
+
+
+class LoginError(SeedError):
+    """A login failed, or was refused for good."""
 
 
 class SessionError(CodexNBError):

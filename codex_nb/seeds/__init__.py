@@ -1,0 +1,1 @@
+"""Seeds: logins of Codex that are kept, leased, verified and refreshed."""
