@@ -21,6 +21,8 @@ _ALLOWED = frozenset(
         *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
         *("NODE_EXTRA_CA_CERTS", "CODEX_CA_CERTIFICATE"),
+        # Where a login is refreshed and revoked, which we and codex must agree on.
+        *("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "CODEX_REVOKE_TOKEN_URL_OVERRIDE"),
         # The notebook's Python environment, so that `python` means the same for codex.
         *("VIRTUAL_ENV", "PYTHONPATH", "PYTHONNOUSERSITE", "PYTHONUTF8", "PYENV_VERSION"),
         *("PYENV_ROOT", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "CONDA_EXE", "CONDA_PYTHON_EXE"),

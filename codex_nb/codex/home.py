@@ -28,6 +28,9 @@ SESSION_VARIABLE = "CODEX_NB_SESSION"
 _KEPT = "sessions"
 """The folder of the rollouts in CODEX_HOME, from which a thread is taken up again."""
 
+AUTH_FILE = "auth.json"
+"""Where codex keeps a login in CODEX_HOME."""
+
 _BASE: JsonObject = {
     # A session talks to its model and to nobody else, and copies no 360 MB daemon into its home.
     "check_for_update_on_startup": False,
@@ -130,26 +133,34 @@ class SessionHome:
             SESSION_VARIABLE: session,
         }
 
-    async def prune(self, host: Host) -> None:
+    async def prune(self, host: Host, *, keep_login: bool = False) -> None:
         """Remove everything but the rollouts, after codex ended. Doing it again is fine.
+
+        Args:
+            host: Where the session folder is.
+            keep_login: Leave an auth.json that holds what is stored nowhere else yet.
 
         Raises:
             HostError: Something could not be removed.
         """
         names = await host.list_folder(self.codex) if await host.is_folder(self.codex) else []
-        for path in self._useless(names):
+        for path in self._useless(names, keep_login=keep_login):
             await host.remove_tree(path)
 
     def prune_now(self) -> None:
-        """Do the same on this machine, without an event loop.
+        """Do the same on this machine after a crash, without an event loop.
+
+        An auth.json stays, since codex may have refreshed its login unseen; whoever opens the store
+        of that login next saves and removes it.
 
         Raises:
             HostError: Something could not be removed.
         """
         names = local_files.list_folder(self.codex) if local_files.is_folder(self.codex) else []
-        for path in self._useless(names):
+        for path in self._useless(names, keep_login=True):
             local_files.remove_tree(path)
 
-    def _useless(self, names: Iterable[str]) -> list[str]:
-        in_codex = [f"{self.codex}/{name}" for name in names if name != _KEPT]
+    def _useless(self, names: Iterable[str], *, keep_login: bool) -> list[str]:
+        kept = {_KEPT, AUTH_FILE} if keep_login else {_KEPT}
+        in_codex = [f"{self.codex}/{name}" for name in names if name not in kept]
         return [self.home, self.tmp, *in_codex]

@@ -132,24 +132,35 @@ def test_the_temporary_folder_is_not_above_codex_home(home: SessionHome) -> None
     assert not Path(home.codex).is_relative_to(home.tmp)
 
 
-@pytest.mark.parametrize("is_local", [True, False])
-def test_only_rollouts_stay_after_the_end(home: SessionHome, is_local: bool) -> None:
-    def prune() -> None:
-        if is_local:
-            home.prune_now()
-        else:
-            run(home.prune(HOST))
+ROLLOUTS = ["codex/sessions", "codex/sessions/2026", "codex/sessions/2026/r.jsonl"]
 
-    prune()
+
+def fill(home: SessionHome) -> None:
     run(home.lay_out(HOST, config={}, files={"sessions/2026/r.jsonl": b"{}", "auth.json": b"{}"}))
     Path(home.folder, "events.jsonl").touch()
     Path(home.home, "link").symlink_to("/")
-    prune()
-    prune()
-    assert list(tree(home.folder)) == [
-        "codex",
-        "codex/sessions",
-        "codex/sessions/2026",
-        "codex/sessions/2026/r.jsonl",
-        "events.jsonl",
-    ]
+
+
+def test_only_rollouts_stay_after_the_end(home: SessionHome) -> None:
+    run(home.prune(HOST))
+    fill(home)
+    run(home.prune(HOST))
+    run(home.prune(HOST))
+
+    assert list(tree(home.folder)) == ["codex", *ROLLOUTS, "events.jsonl"]
+
+
+def test_a_login_that_is_stored_nowhere_else_stays_as_well(home: SessionHome) -> None:
+    fill(home)
+    run(home.prune(HOST, keep_login=True))
+
+    assert list(tree(home.folder)) == ["codex", "codex/auth.json", *ROLLOUTS, "events.jsonl"]
+
+
+def test_after_a_crash_the_login_stays_for_who_can_save_it(home: SessionHome) -> None:
+    home.prune_now()
+    fill(home)
+    home.prune_now()
+    home.prune_now()
+
+    assert list(tree(home.folder)) == ["codex", "codex/auth.json", *ROLLOUTS, "events.jsonl"]
