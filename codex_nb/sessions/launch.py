@@ -30,9 +30,13 @@ if TYPE_CHECKING:
 
     from codex_nb.hosts.base import Host
     from codex_nb.protocol.messages import JsonObject
+    from codex_nb.sessions.login import SessionLogin
     from codex_nb.sessions.spec import SessionSpec
 
 CATALOG = "models.json"
+
+REFRESH_METHOD = "account/chatgptAuthTokens/refresh"
+"""What codex asks when an access token of ours was refused."""
 
 
 class Launch:
@@ -46,6 +50,7 @@ class Launch:
     Attributes:
         version: Of codex; "" until it is known.
         warning: What the person should know of this start, and what to do; empty if nothing.
+        login: What codex was logged in with; None without, as in a replay.
         leftovers: What a sweep after a crash must know, as JSON; "" until codex may have left
             something.
     """
@@ -58,13 +63,25 @@ class Launch:
         self.version = ""
         self.leftovers = ""
         self.warning = ("", "")
+        self.login: SessionLogin | None = None
 
-    async def start(self, stack: AsyncExitStack, *, progress: Callable[[str], None]) -> AppServer:
-        """Start codex app-server; it ends when the stack unwinds.
+    async def start(
+        self,
+        stack: AsyncExitStack,
+        *,
+        progress: Callable[[str], None],
+        tell: Callable[[str, str, str], None],
+    ) -> AppServer:
+        """Start codex app-server, logged in; it ends when the stack unwinds.
+
+        Args:
+            stack: Undoes what was done.
+            progress: Takes what happens now, in a few words.
+            tell: Takes a level, a sentence and what to do about it, for a person.
 
         Raises:
-            CodexNBError: Codex is missing, too old, cannot confine commands here, or does not
-                start.
+            CodexNBError: Codex is missing, too old, cannot confine commands here, has no login, or
+                does not start.
         """
         spec, host = self._spec, self._host
         program = find_codex(spec.codex)
@@ -72,6 +89,15 @@ class Launch:
         await check_program(program, host)
         settings = merged(spec.posture.config(), spec.settings)
         files = {}
+        if spec.needs_login:
+            from codex_nb.sessions.login import SessionLogin
+
+            progress("Leasing a login")
+            login = SessionLogin(spec, host, self._home.codex, tell=tell, progress=progress)
+            stack.push_async_callback(login.close)
+            await login.open()
+            settings = merged(login.config, settings)
+            self.login = login
         if spec.replay:
             from codex_nb.replay.model import ReplayModel, load_replay
 
@@ -113,6 +139,8 @@ class Launch:
             client_version=__version__,
         )
         stack.push_async_callback(server.close)
+        if self.login is not None:
+            await self.login.hand_over(server)
         return server
 
     async def _folder_with_settings(self) -> str:
@@ -152,12 +180,13 @@ class Launch:
         kill_marked_processes(self._spec.id)
         if self._leftovers is not None:
             await self._leftovers.remove(self._host)
+        keep_login = self.login is not None and self.login.is_left
         try:
-            await self._home.prune(self._host)
+            await self._home.prune(self._host, keep_login=keep_login)
         except HostError:
             # A process that was just killed may still hold a file for a moment; the next sweep
             # removes it.
-            await self._home.prune(self._host)
+            await self._home.prune(self._host, keep_login=keep_login)
 
 
 def _with_this_python(user_env: Mapping[str, str]) -> dict[str, str]:

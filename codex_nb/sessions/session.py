@@ -29,7 +29,7 @@ from codex_nb.protocol.messages import Notification, ServerRequest
 from codex_nb.protocol.transcript import TranscriptReducer
 from codex_nb.protocol.values import obj, objects_of, text_of
 from codex_nb.sessions.desk import ApprovalDesk, span_of
-from codex_nb.sessions.launch import Launch
+from codex_nb.sessions.launch import REFRESH_METHOD, Launch
 from codex_nb.sessions.models import Models
 from codex_nb.sessions.operations import Operations
 from codex_nb.sessions.registry import HOST_IS_GONE
@@ -186,19 +186,27 @@ class Session:
             await asyncio.gather(closing, starting, return_exceptions=True)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            pump = tasks.create_task(self._pump(server), name="messages")
-            play = tasks.create_task(self.turns.play(self.refresh), name="turns")
+            works = [
+                tasks.create_task(self._pump(server), name="messages"),
+                tasks.create_task(self.turns.play(self.refresh), name="turns"),
+            ]
+            if self._launch.login is not None:
+                works.append(tasks.create_task(self._launch.login.guard(), name="login"))
             self.refresh()
             await self._closing.wait()
             with suppress(AppServerError):  # it is ended in any case
                 await self.turns.stop()
-            pump.cancel()
-            play.cancel()
+            for work in works:
+                work.cancel()
         self._tasks = None
 
     async def _start(self, stack: AsyncExitStack) -> AppServer:
-        server = await self._launch.start(stack, progress=lambda text: self._session(detail=text))
+        server = await self._launch.start(
+            stack, progress=lambda text: self._session(detail=text), tell=self._notice
+        )
         self._server = server
+        if self._launch.login is not None:
+            self._session(seed=self._launch.login.name)
         params = self._launch.thread_params()
         if self.spec.resume:
             params["threadId"] = self.spec.resume
@@ -226,11 +234,18 @@ class Session:
 
     async def _handle(self, server: AppServer, message: Message) -> None:
         if isinstance(message, ServerRequest):
+            login = self._launch.login
+            if message.method == REFRESH_METHOD and login is not None:
+                # The conversation goes on meanwhile: this may take as long as a token endpoint.
+                self._spawn(login.answer(server, message))
+                return
             await self.desk.take(server, message)
             self.refresh()
             return
         changes = self._reducer.apply(message, at=time.time())
         self._emit(changes)
+        if self._launch.login is not None:
+            self._launch.login.note_usage(self._reducer.transcript["rate_limits"])
         thread = self.turns.thread
         if isinstance(message, Notification) and message.params.get("threadId") == thread:
             self.turns.take(message)

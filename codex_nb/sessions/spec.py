@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from codex_nb.codex.posture import Ask, Posture, Sandbox
 from codex_nb.errors import ProtocolError, UsageError
+from codex_nb.seeds.settings import SeedSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,12 @@ class SessionSpec:
         env: Variables for codex and its commands beyond the allow-list.
         settings: Codex settings as a nested dictionary, as `-c` gave them.
         replay: Path of a scenario or recording that stands in for the model, or "".
+        seed: Name of the seed whose login codex gets, "pool:NAME" for any of a pool, or "" for the
+            one that there is.
+        seeds: Where seeds are kept.
+        seed_wait: How long to wait for a seed that is in use.
+        login_file: Whether codex holds the login itself, in an auth.json, instead of asking the
+            session host for access tokens. An API key always is in a file.
         codex: Configured path of the program, or "" to look for it.
         unattended: Nobody can be asked: every approval is declined at once.
         turn_timeout: A turn that takes longer is interrupted; zero means no limit.
@@ -71,6 +78,10 @@ class SessionSpec:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     settings: JsonObject = field(default_factory=dict, repr=False)
     replay: str = ""
+    seed: str = ""
+    seeds: SeedSettings = field(default_factory=SeedSettings, repr=False)
+    seed_wait: timedelta = timedelta(minutes=1)
+    login_file: bool = False
     codex: str = ""
     unattended: bool = False
     turn_timeout: timedelta = timedelta(0)
@@ -86,6 +97,14 @@ class SessionSpec:
         return Posture(
             sandbox=self.sandbox, network=self.network, writable_roots=self.allow, ask=self.ask
         )
+
+    @property
+    def needs_login(self) -> bool:
+        """Whether codex is to be logged in.
+
+        Without a seed it is not where a replay, or a provider of the user's own, answers.
+        """
+        return bool(self.seed) or not (self.replay or "model_provider" in self.settings)
 
     def check(self) -> None:
         """Refuse what cannot be meant, before anything starts.
@@ -104,8 +123,15 @@ class SessionSpec:
                 "--replay and -c model_provider contradict each other: a replay is the provider.",
                 hint="Leave one of the two out.",
             )
+        if self.replay and self.seed:
+            raise UsageError(
+                "--replay and --seed contradict each other: a replay needs no login.",
+                hint="Leave one of the two out.",
+            )
+        self.seeds.check()
         for option, value in (
             ("--timeout", self.turn_timeout),
+            ("CodexNB.seed_wait", self.seed_wait),
             ("CodexNB.idle_timeout", self.idle_timeout),
             ("CodexNB.reconnect_timeout", self.reconnect_timeout),
         ):
@@ -140,6 +166,7 @@ class SessionSpec:
             "network": self.network,
             "ask": self.ask,
             "replay": Path(self.replay).stem,
+            "seed": self.seed,
         }
 
     def fixed(self) -> dict[str, object]:
@@ -151,6 +178,7 @@ class SessionSpec:
             "allow": list(self.allow),
             "ask": self.ask,
             "replay": self.replay,
+            "seed": self.seed,
             "env": sorted(self.env),
             "settings": hashlib.sha256(settings).hexdigest(),
         }
@@ -178,8 +206,9 @@ class SessionSpec:
         """
         try:
             values = json.loads(text)
-            for name in [name for name in values if name.endswith("_timeout")]:
+            for name in [*(it for it in values if it.endswith("_timeout")), "seed_wait"]:
                 values[name] = timedelta(seconds=values[name])
+            values["seeds"] = SeedSettings(**values["seeds"])
             values["allow"] = tuple(values["allow"])
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as exc:

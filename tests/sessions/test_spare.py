@@ -36,9 +36,15 @@ def _no_spare_left() -> Iterator[None]:
 
 
 def spare_pids() -> list[int]:
-    """Spare processes of this process."""
-    children = psutil.Process().children()
-    return [child.pid for child in children if "--spare" in child.cmdline()]
+    """Spare processes of this process, of which there is one."""
+
+    def found() -> list[int]:
+        children = psutil.Process().children()
+        return [child.pid for child in children if "--spare" in child.cmdline()]
+
+    # A process that was just started has no command line for a moment.
+    wait_until_now(lambda: found() != [], seconds=LIMIT)
+    return found()
 
 
 async def said(rig: Rig) -> str:

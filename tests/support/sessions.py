@@ -33,6 +33,13 @@ LIMIT = 30.0
 """Seconds that anything of a session may take."""
 
 
+NOBODY: JsonObject = {
+    "model_provider": "nobody",
+    "model_providers": {"nobody": {"name": "Nobody", "base_url": "http://127.0.0.1:9/v1"}},
+}
+"""Settings of a model that is not there."""
+
+
 def scenario(*turns: list[Step]) -> Scenario:
     """A model that answers each prompt with these steps, as fast as it can."""
     return Scenario(title="A test", turns=tuple(Turn(steps=tuple(t)) for t in turns), speed=0)
@@ -184,9 +191,15 @@ class Rig:
         return self.root.parent / "outside"
 
     def spec(self, **values: object) -> SessionSpec:
-        """A spec with the paths of this rig."""
+        """A spec with the paths of this rig, and a model that never answers if there is no other.
+
+        Without a model of its own a session would ask for a login.
+        """
         spec = SessionSpec(id=new_id(), name="test", cwd=str(self.cwd), codex=self.program.path)
-        return replace(spec, **values)  # type: ignore[arg-type]
+        spec = replace(spec, **values)  # type: ignore[arg-type]
+        if {"replay", "seed", "seeds"} & values.keys() or "model_provider" in spec.settings:
+            return spec
+        return replace(spec, settings={**NOBODY, **spec.settings})
 
     @asynccontextmanager
     async def model(self, *turns: list[Step]) -> AsyncIterator[ReplayModel]:
