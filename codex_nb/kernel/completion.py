@@ -1,4 +1,4 @@
-"""Tab completion of the options of `%codex_run` and of their values."""
+"""Tab completion of the options of `%codex_run` and of their values, and of `%codex_seed`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from codex_nb.kernel.magics import CodexMagics
 
 _LINE = re.compile(r"(?:^|=)\s*%%?codex_run\s+(?P<rest>.*)$")
+_SEED_LINE = re.compile(r"(?:^|=)\s*%codex_seed\s+(?P<rest>.*)$")
 _VALUE = re.compile(r"(?P<option>--?[a-z][a-z-]*)(?:\s+|=)(?P<value>[^\s=]*)$")
 _NOTHING: SimpleMatcherResult = {"completions": [], "suppress": False}
 
@@ -28,10 +29,15 @@ def add_completion(shell: InteractiveShell, magics: CodexMagics) -> Callable[[],
 
     @context_matcher(identifier="codex_nb.options")  # type: ignore[untyped-decorator]  # IPython has no types
     def match(context: CompletionContext) -> SimpleMatcherResult:
-        found = _LINE.search(context.line_with_cursor[: context.cursor_position])
-        if found is None:
+        line = context.line_with_cursor[: context.cursor_position]
+        if (found := _LINE.search(line)) is not None:
+            word, candidates = candidates_for(found["rest"], magics)
+        elif (found := _SEED_LINE.search(line)) is not None:
+            from codex_nb.kernel.seeds import candidates_for_seed
+
+            word, candidates = candidates_for_seed(found["rest"], magics.defaults)
+        else:
             return _NOTHING
-        word, candidates = candidates_for(found["rest"], magics)
         fitting = [text for text in candidates if text.startswith(word)]
         return {
             "completions": [SimpleCompletion(text, type="option") for text in fitting],
@@ -75,6 +81,10 @@ def _values(option: str, magics: CodexMagics) -> Iterable[str] | None:
             from codex_nb.kernel.start import session_names
 
             return session_names(magics.defaults)
+        case "--seed":
+            from codex_nb.kernel.seeds import seed_names
+
+            return seed_names(magics.defaults)
         case "--cwd" | "--allow":
             return [f"{path.name}/" for path in _listed() if path.is_dir()]
     return None

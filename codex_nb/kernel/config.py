@@ -11,10 +11,11 @@ from traitlets.config import Configurable
 
 SANDBOXES = ("read-only", "workspace-write", "danger-full-access")
 ASKS = ("untrusted", "on-request", "never")
+ENCRYPTIONS = ("", "none")
 
 
 class CodexNB(Configurable):
-    """Defaults of `%codex_run`."""
+    """Defaults of `%codex_run` and of `%codex_seed`."""
 
     codex = Unicode(
         "",
@@ -101,6 +102,42 @@ class CodexNB(Configurable):
         min=0,
         help="Days that the log and the thread of an ended session are kept. Default: 30. 0 "
         "means for ever.",
+    ).tag(config=True)
+    store = Unicode(
+        "",
+        help="Where seeds are kept: a path, sqlite:PATH or mongodb://…. Default: empty, which "
+        "means $CODEX_NB_STORE, or else a file in the user's data folder.",
+    ).tag(config=True)
+    encryption = CaselessStrEnum(
+        ENCRYPTIONS,
+        "",
+        help="Whether seeds are sealed; `none` keeps logins in clear. Default: empty, which "
+        "seals them.",
+    ).tag(config=True)
+    key_file = Unicode(
+        "",
+        help="File with the key of the seeds. Default: empty, which means $CODEX_NB_KEY, "
+        "$CODEX_NB_KEY_FILE, or else a file in the user's state folder.",
+    ).tag(config=True)
+    keyring = Bool(
+        default_value=False,
+        help="Whether the key of the seeds is kept in the system's keyring. Default: False.",
+    ).tag(config=True)
+    seed = Unicode(
+        "",
+        help="Name of the seed with which sessions log in, or pool:NAME. Default: empty, which "
+        "means the only one that there is.",
+    ).tag(config=True)
+    seed_wait = Float(
+        60.0,
+        min=0,
+        help="Seconds that a session waits for a seed that is in use. Default: 60. 0 means not "
+        "at all.",
+    ).tag(config=True)
+    login_file = Bool(
+        default_value=False,
+        help="Whether Codex holds a ChatGPT login itself, in an auth.json of its session, instead "
+        "of asking for access tokens. Default: False, which keeps the refresh token from it.",
     ).tag(config=True)
     state_dir = Unicode(
         "",

@@ -1,4 +1,4 @@
-"""The magics: `%codex_run` and `%%codex_run`.
+"""The magics: `%codex_run` and `%%codex_run`, and `%codex_seed`.
 
 Loading this module must stay cheap: everything that a run needs is imported when the first one
 starts.
@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError as ParserError
-from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+from IPython.core.magic import (
+    Magics,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    no_var_expand,
+)
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from codex_nb.errors import UsageError
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from codex_nb.kernel.run import Run
+    from codex_nb.seeds.table import Table
 
 _ATTRIBUTE = "_codex_nb"
 
@@ -94,6 +101,12 @@ class CodexMagics(Magics):
         "a file.",
     )
     @argument(
+        "--seed",
+        metavar="NAME",
+        help="Seed to log in with, pool:NAME for any of a pool, or {function} that names one. "
+        "Default: the only one that there is.",
+    )
+    @argument(
         "--name",
         help="Name of the session. A cell with the same name and folder goes on with the same "
         "thread.",
@@ -126,6 +139,22 @@ class CodexMagics(Magics):
             return None
         prompt = "\n".join(filter(None, (rest, cell))).strip()
         return self._start(values, prompt)
+
+    @no_var_expand
+    @line_magic
+    def codex_seed(self, line: str) -> Table | None:
+        """Keep logins of Codex, and lend them to sessions.
+
+        `%codex_seed -h` lists the verbs, and `%codex_seed VERB -h` shows one. No key and no token
+        is ever given in the line.
+
+            %codex_seed login work
+            %codex_seed list
+            %codex_seed verify --all
+        """
+        from codex_nb.kernel.seeds import run_verb
+
+        return run_verb(self.shell, line, self.defaults)
 
     def _start(self, values: argparse.Namespace, prompt: str) -> Run:
         from codex_nb.kernel.options import build_request
@@ -188,7 +217,8 @@ def unregister(shell: InteractiveShell) -> None:
     delattr(shell, _ATTRIBUTE)
     shell.configurables.remove(config)
     for kind in ("line", "cell"):
-        shell.magics_manager.magics[kind].pop("codex_run", None)
+        for name in ("codex_run", "codex_seed"):
+            shell.magics_manager.magics[kind].pop(name, None)
     for remove in removers:
         remove()
 

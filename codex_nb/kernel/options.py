@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, cast, get_args
 from codex_nb.codex.posture import Ask, Sandbox
 from codex_nb.codex.settings import merged, parse_settings
 from codex_nb.errors import UsageError
+from codex_nb.kernel.seed_choice import seed_from
+from codex_nb.seeds.settings import SeedSettings
 from codex_nb.sessions.spec import EFFORTS, SessionSpec, new_id
 
 if TYPE_CHECKING:
@@ -153,6 +155,9 @@ def build_request(
             f"--effort cannot be {effort!r}.", hint=f"It is one of: {', '.join(EFFORTS)}."
         )
     session_id = new_id()
+    replay = _replay(str(option("replay")), folder)
+    # A default must not stand in the way of a replay, which needs no login.
+    seed = ("" if replay else config.seed) if values.seed is None else values.seed
     spec = SessionSpec(
         id=session_id,
         name=str(_referred(values.name, lookup) or f"run-{session_id[-4:]}"),
@@ -172,7 +177,20 @@ def build_request(
             for entry in (*config.env, *(values.env or ()))
         ),
         settings=settings,
-        replay=_replay(str(option("replay")), folder),
+        replay=replay,
+        seed=seed_from(
+            _looked_up(seed, lookup),
+            session=session_id,
+            limit=timedelta(seconds=config.start_timeout),
+        ),
+        seeds=SeedSettings(
+            store=config.store,
+            encryption=config.encryption,
+            key_file=config.key_file,
+            keyring=config.keyring,
+        ),
+        seed_wait=timedelta(seconds=config.seed_wait),
+        login_file=config.login_file,
         codex=config.codex,
         unattended=unattended,
         turn_timeout=timedelta(seconds=_seconds("--timeout", option("timeout"))),
@@ -192,11 +210,15 @@ def build_request(
     )
 
 
-def _referred(value: object, lookup: Callable[[str], object]) -> object:
+def _looked_up(value: object, lookup: Callable[[str], object]) -> object:
     if not isinstance(value, str) or not _REFERENCE.fullmatch(value):
         return value
-    expression = value[1:-1] if value.startswith("{") else value[1:]
-    return str(lookup(expression))
+    return lookup(value[1:-1] if value.startswith("{") else value[1:])
+
+
+def _referred(value: object, lookup: Callable[[str], object]) -> object:
+    found = _looked_up(value, lookup)
+    return found if found is value else str(found)
 
 
 def _choice(option: str, value: object, legal: tuple[str, ...]) -> str:

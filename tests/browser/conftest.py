@@ -43,11 +43,27 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def _stages(chromium: Browser) -> Iterator[list[Stage]]:
+    """The page that an earlier test left, if it can be used again."""
+    stages: list[Stage] = []
+    yield stages
+    for stage in stages:
+        stage.close()
+
+
 @pytest.fixture
-def stage(chromium: Browser) -> Iterator[Stage]:
+def stage(chromium: Browser, _stages: list[Stage]) -> Iterator[Stage]:
     """A page for one view; a script error or a stray request fails the test."""
-    stage = Stage(chromium)
+    if _stages:
+        stage = _stages.pop()
+        stage.renew()
+    else:
+        stage = Stage(chromium)
     yield stage
     problems = list(stage.problems)
-    stage.close()
+    if problems or stage.is_worn:
+        stage.close()
+    else:
+        _stages.append(stage)
     assert problems == []

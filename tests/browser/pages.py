@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import urllib.request
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, cast
 
 from codex_nb.sessions.registry import list_sessions
@@ -31,11 +32,14 @@ class Pages:
         self._browser = browser
         self._opened: list[NotebookPage] = []
 
-    def open(self, name: str, *cells: str) -> NotebookPage:
-        """Open a notebook in a page of its own; cells, if given, are written to it before."""
+    def open(self, name: str, *cells: str, is_elsewhere: bool = False) -> NotebookPage:
+        """Open a notebook in a page of its own; cells, if given, are written to it before.
+
+        With `is_elsewhere` it is as if another browser opened it.
+        """
         if cells:
             self.lab.write(name, *cells)
-        page = self.lab.open(self._browser, name)
+        page = self.lab.open(self._browser, name, is_elsewhere=is_elsewhere)
         self._opened.append(page)
         return page
 
@@ -56,9 +60,15 @@ class Pages:
 
     def close(self) -> None:
         """End the sessions and kernels, and close the pages."""
-        for page in self._opened:
-            page.end_kernel()
-            page.close()
+        with ExitStack() as stack:
+            # Nothing runs on because a page had a script error, which is told at the end.
+            stack.callback(self._end_sessions)
+            stack.callback(self.lab.close_pages)
+            for page in self._opened:
+                stack.callback(page.close)
+                stack.callback(page.end_kernel)
+
+    def _end_sessions(self) -> None:
         running = [entry for entry in list_sessions(self.lab.sessions) if not entry.ended]
         for entry in running:
             # As when the machine shuts down: kindly, and with what a session cleans up.

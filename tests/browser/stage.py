@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Route
+    from playwright.sync_api import Browser, Locator, Route, ViewportSize
 
     from codex_nb.protocol.messages import Json, JsonObject
 
@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 BUILT = Path(os.environ.get("CODEX_NB_TEST_VIEW") or ROOT / "codex_nb" / "labextension")
 DATA = ROOT / "tests" / "data"
 ORIGIN = "http://view.test"
+VIEWPORT: ViewportSize = {"width": 900, "height": 700}
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>view</title>
 <link rel="stylesheet" href="/widget.css"><link rel="icon" href="data:,"><main id="out"></main>"""
@@ -36,21 +37,45 @@ MODEL = """window.makeModel = (state) => ({
 });"""
 
 
+# Unlike `page.clock.set_fixed_time`, this ends with the page.
+SET_TIME = """(now) => {
+  const Real = globalThis.RealDate ??= Date;
+  globalThis.Date = class extends Real {
+    constructor(...parts) { parts.length ? super(...parts) : super(now); }
+    static now() { return now; }
+  };
+}"""
+
+
 class Stage:
-    """One page with one view.
+    """One page with one view; `renew` makes it like a new one, much sooner than another would be.
 
     Attributes:
         page: The page, for what the methods do not offer.
         problems: Errors of the page's scripts, and requests that it had no reason to make.
+        is_worn: Whether it cannot be made like a new one: `hold_time` stays.
     """
 
     def __init__(self, browser: Browser) -> None:
-        self._context = browser.new_context(viewport={"width": 900, "height": 700})
+        self._context = browser.new_context(viewport=VIEWPORT)
         self.problems: list[str] = []
+        self.is_worn = False
         self._context.route("**/*", self._serve)
         self.page = self._context.new_page()
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self._context.on("page", lambda page: self.problems.append(f"opened {page.url}"))
+        self._load()
+
+    def renew(self) -> None:
+        """Load the page anew, as large as at first and with nothing of what a test did to it."""
+        self.page.mouse.move(0, 0)
+        self.page.set_viewport_size(VIEWPORT)
+        self.page.emulate_media(reduced_motion="null", color_scheme="null")
+        self.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+        self._load()
+        self.problems.clear()
+
+    def _load(self) -> None:
         self.page.goto(f"{ORIGIN}/")
         self.page.evaluate(MODEL)
         self.page.evaluate("async () => { window.view = await import('/widget.js'); }")
@@ -86,7 +111,7 @@ class Stage:
     ) -> None:
         """Render a view of a transcript after event `n`; the clock stands still at `now`."""
         if now is not None:
-            self.page.clock.set_fixed_time(now)
+            self.set_time(now)
         self.page.evaluate(
             """(state) => {
               window.dispose?.();
@@ -110,12 +135,17 @@ class Stage:
             now=cast("float", sample["now"]),
         )
 
+    def set_time(self, now: float) -> None:
+        """Set what time it is for the page, in Unix seconds; it does not go on, but timers do."""
+        self.page.evaluate(SET_TIME, now * 1000)
+
     def hold_time(self) -> None:
         """Let the page's time stand still, until `page.clock.run_for` moves it.
 
         `clock.install` alone goes on in real time, which a loaded machine spends in
         between two lines of a test.
         """
+        self.is_worn = True
         self.page.clock.install(time=0)
         self.page.clock.pause_at(1)
 

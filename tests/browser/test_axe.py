@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.stage import DATA, ROOT, Stage
+from tests.browser.audit import AXE
+from tests.browser.stage import DATA, Stage
 
 pytestmark = pytest.mark.browser
 
-AXE = ROOT / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 THEMES = Path(sys.prefix) / "share" / "jupyter" / "lab" / "themes" / "@jupyterlab"
 VIEWS = sorted(path.stem for path in (DATA / "views").glob("*.json"))
 

@@ -73,7 +73,7 @@ def test_the_row_says_with_what_how_long_and_how_much(stage: Stage) -> None:
     assert stage.root.locator(".cnb-tokens").get_attribute("title") == (
         "48.2k in all: 43.4k in (19.3k of them cached), 4.8k out"
     )
-    stage.page.clock.set_fixed_time(NOON + 61)
+    stage.set_time(NOON + 61)
     stage.root.locator(".cnb-figures .cnb-time", has_text="1:48").wait_for()
 
 

@@ -157,7 +157,7 @@ def test_an_approval_answered_in_one_browser_is_settled_in_the_other(pages: Page
     first.run_all()
     first.view().get_by_role("button", name="Allow once").wait_for()
     first.command("docmanager:save")
-    second = pages.open("two.ipynb")
+    second = pages.open("two.ipynb", is_elsewhere=True)
     allow = second.view().get_by_role("button", name="Allow once")
     allow.click()
     for page in (first, second):

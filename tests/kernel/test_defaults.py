@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import codex_nb
+from codex_nb.seeds.settings import SeedSettings
 from tests.support.shells import Shell
 
 
@@ -31,6 +32,12 @@ def test_settings_are_defaults_and_options_win(
         reconnect_timeout=7.0,
         start_timeout=8.0,
         codex="/a/codex",
+        store="sqlite:/a/store",
+        encryption="none",
+        key_file="/a/key",
+        seed="work",
+        seed_wait=10.0,
+        login_file=True,
     )
     request = shell.request("%codex_run --model mine --env OTHER=2 -c a.b=3 hi")
     spec = request.spec
@@ -50,6 +57,10 @@ def test_settings_are_defaults_and_options_win(
         approval_timeout=timedelta(seconds=6),
         reconnect_timeout=timedelta(seconds=7),
         start_timeout=timedelta(seconds=8),
+        seed="work",
+        seeds=SeedSettings(store="sqlite:/a/store", encryption="none", key_file="/a/key"),
+        seed_wait=timedelta(seconds=10),
+        login_file=True,
     )
     assert spec.to_json() == expected.to_json()
     assert request.wait

@@ -33,7 +33,7 @@ def test_every_option_arrives(shell: Shell, folder: Path, monkeypatch: pytest.Mo
     request = shell.request(
         "%%codex_run --cwd sub --model m-1 --effort high --sandbox workspace-write --network "
         "--allow more --allow . --ask never --env FROM_KERNEL --env A=b=c --wait --timeout 2.5 "
-        "-c a.b=1 -c 'c=\"x y\"' --name Tidy -o run\nSort it."
+        "-c a.b=1 -c 'c=\"x y\"' --seed pool:team --name Tidy -o run\nSort it."
     )
     spec = request.spec
     assert (request.prompt, request.wait, request.variable) == ("Sort it.", True, "run")
@@ -50,6 +50,7 @@ def test_every_option_arrives(shell: Shell, folder: Path, monkeypatch: pytest.Mo
         ask="never",
         env={"FROM_KERNEL": "its value", "A": "b=c"},
         settings={"a": {"b": 1}, "c": "x y"},
+        seed="pool:team",
         turn_timeout=timedelta(seconds=2.5),
     )
     assert spec.to_json() == expected.to_json()
