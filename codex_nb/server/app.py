@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jupyter_server.extension.application import ExtensionApp
 from tornado.ioloop import PeriodicCallback
-from traitlets import Float, Unicode
+from traitlets import Bool, Float, Unicode
 
 from codex_nb.server.guard import ACTIVITY
 from codex_nb.server.rest import BundleHandler, InterruptHandler, SessionHandler, SessionsHandler
@@ -20,6 +21,9 @@ from codex_nb.server.sessions import Sessions
 from codex_nb.server.sockets import OpenSockets
 from codex_nb.server.stream import SessionSocket
 from codex_nb.server.watch import WatchSocket
+
+if TYPE_CHECKING:
+    from codex_nb.server.keeper import KeeperProcess
 
 VARIABLE = "CODEX_NB_SERVER"
 """Kernels inherit it: a server with this extension started them."""
@@ -62,6 +66,17 @@ class CodexNBServer(ExtensionApp):
         "server, so that a Hub does not end it. Default: 60. 0 means that no turn counts.",
     ).tag(config=True)
 
+    keep_seeds = Bool(
+        default_value=False,
+        help="Whether a process beside the server refreshes idle seeds before they run out, with "
+        "the key of this server's environment. Default: False.",
+    ).tag(config=True)
+    seed_store = Unicode(
+        "",
+        help="Store of the seeds to keep: a path, sqlite:PATH or mongodb://…. Default: empty, "
+        "which means $CODEX_NB_STORE, or else a file in the user's data folder.",
+    ).tag(config=True)
+
     def initialize_settings(self) -> None:
         """Tell the kernels of this server that it is there, and describe what it records."""
         os.environ[VARIABLE] = "1"
@@ -76,16 +91,23 @@ class CodexNBServer(ExtensionApp):
         for pattern, handler in ROUTES:
             is_socket = handler in (SessionSocket, WatchSocket)
             self.handlers.append((pattern, handler, with_sockets if is_socket else shared))
+        self._keeper: KeeperProcess | None = None
+        if self.keep_seeds:
+            from codex_nb.server.keeper import KeeperProcess
+
+            self._keeper = KeeperProcess(self.seed_store)
         self._clock: PeriodicCallback | None = None
         if self.activity_interval:
             self._clock = PeriodicCallback(self._note_activity, self.activity_interval * 1000)
             self._clock.start()
 
     async def stop_extension(self) -> None:
-        """Close all WebSockets. The sessions go on."""
+        """Close all WebSockets, and end the keeper. The sessions go on."""
         if self._clock is not None:
             self._clock.stop()
         await self._sockets.close_all()
+        if self._keeper is not None:
+            await self._keeper.stop()
 
     async def _note_activity(self) -> None:
         if await self._sessions.are_busy():
