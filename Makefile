@@ -50,10 +50,16 @@ notebooks: $(VENV)/test $(CODEX_CACHE)/ready ## every notebook, executed
 	$(PYTEST) -m notebook
 
 browser: $(VENV)/test $(CODEX_CACHE)/ready labextension/node_modules/.ready ## the view in a real Chromium, and the whole in a real JupyterLab
-	$(PYTEST) -n $(JOBS) --dist loadfile -m browser
+	$(PYTEST) -n $(JOBS) --dist worksteal -m browser
 
 bench: $(VENV)/test ## the claims, as ratios of one run
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) $$file; done
+
+faults: $(VENV)/test ## every fault at every point of every cycle, on every kind of store: some 10 minutes
+	$(PY) scripts/run_faults.py
+
+race: $(VENV)/test ## 32 processes want one seed, 200 times, on every kind of store
+	$(PY) -m tests.seeds.race
 
 wheel: $(VENV)/test ## build the wheel and try it in an environment of its own
 	$(PY) scripts/check_wheel.py
@@ -98,4 +104,4 @@ labextension/node_modules/.ready: labextension/package-lock.json | $(VENV)/syste
 	cd labextension && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
-.PHONY: help demo test style types layers frontend unit integration notebooks browser bench wheel compat clean
+.PHONY: help demo test style types layers frontend unit integration notebooks browser bench faults race wheel compat clean

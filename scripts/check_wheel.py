@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "codex_nb"
 NOTEBOOK = ROOT / "notebooks" / "01_first_session.ipynb"
 SAID = "Busiest: **Harbour**"
+NO_SEEDS = "There are no seeds"
 LIMIT = 300.0
 MAX_SIZE = 1_000_000
 
@@ -73,7 +74,7 @@ def look_into(wheel: Path) -> None:
     name = "-".join(wheel.name.split("-")[:2])
     front = "codex_nb/labextension"
     licences = ("LICENSE", f"{front}/LICENSES.txt", f"{front}/lab/static/third-party-licenses.json")
-    about = {f"{name}.dist-info/{it}" for it in ("METADATA", "RECORD", "WHEEL")}
+    about = {f"{name}.dist-info/{it}" for it in ("METADATA", "RECORD", "WHEEL", "entry_points.txt")}
     about |= {f"{name}.dist-info/licenses/{it}" for it in licences}
     lab = {it.removeprefix(f"{front}/lab/") for it in package if it.startswith(f"{front}/lab/")}
     data = {f"share/jupyter/labextensions/codex-nb/{it}" for it in (*lab, "install.json")}
@@ -125,6 +126,9 @@ def try_out(python: Path, folder: Path) -> None:
     where = run([python, "-P", "-c", CHECK_REQUIREMENTS], cwd=folder, env=env).strip()
     if not Path(where).is_relative_to(python.parent.parent):
         sys.exit(f"codex_nb was imported from {where}, not from the wheel.")
+    said = run([python.with_name("codex-nb"), "seed", "list"], cwd=folder, env=env)
+    if NO_SEEDS not in said:
+        sys.exit(f"`codex-nb seed list` did not say {NO_SEEDS!r}:\n{said}")
     # JupyterLab asks node for its version before it lists anything.
     look_for_extensions(python, folder, {**env, "PATH": os.environ["PATH"]})
     demo = folder / "demo.py"

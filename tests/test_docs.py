@@ -19,6 +19,7 @@ from codex_nb.kernel.run import Run
 from codex_nb.replay import scenario as shapes
 from codex_nb.replay.scenario import scenario_names
 from codex_nb.replay.scenario_file import parse_scenario
+from codex_nb.seeds.verbs import seed_parser, verbs_of
 from tests.support.codex_versions import ONE_CODEX
 from tests.support.sessions import Rig
 from tests.support.waiting import run
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-TALKS_OF_OPTIONS = [ROOT / "README.md", ROOT / "docs/magics.md"]
+TALKS_OF_OPTIONS = [ROOT / "README.md", ROOT / "docs/magics.md", ROOT / "docs/seeds.md"]
 
 
 def text_of(name: str) -> str:
@@ -46,6 +47,12 @@ def blocks(path: Path, language: str) -> list[str]:
 def option_names() -> set[str]:
     actions = CodexMagics.codex_run.parser._actions
     return {name for action in actions for name in action.option_strings}
+
+
+def seed_option_names() -> set[str]:
+    verbs = verbs_of(seed_parser("codex-nb seed")).values()
+    common = {"--json", "--store"}  # of the command, on every verb
+    return common.union(*(action.option_strings for verb in verbs for action in verb._actions))
 
 
 PYTHON = [
@@ -73,7 +80,7 @@ def test_every_magic_of_an_example_takes_its_options(block: str) -> None:
 def test_the_pages_name_no_option_that_does_not_exist(path: Path) -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", path.read_text(encoding="utf-8")))
 
-    assert named - option_names() == set()
+    assert named - option_names() - seed_option_names() == set()
 
 
 def test_the_page_of_the_magics_has_a_row_for_every_option_and_for_no_other() -> None:

@@ -20,13 +20,15 @@ SMALL = [
 ]
 """What a kernel and a server import to talk to a session."""
 
-DISTRIBUTIONS = {"IPython": "ipython", "codex_cli_bin": "openai-codex-cli-bin"}
+DISTRIBUTIONS = {
+    "IPython": "ipython",
+    "bson": "pymongo",
+    "codex_cli_bin": "openai-codex-cli-bin",
+    "gridfs": "pymongo",
+}
 """Names of libraries whose distribution is called otherwise."""
 
-NOT_REQUIRED = {
-    "httpx",  # record.py says so when somebody records without it
-    "pandas",  # to_pandas() is for those who have it
-}
+NOT_REQUIRED = {"pandas"}  # to_pandas() is for those who have it
 
 SITE_LOOKUP = """
 import json, sys
@@ -96,14 +98,17 @@ def test_every_foreign_library_has_a_border_and_no_border_is_of_none() -> None:
     forbidden = set(map(str, borders["forbidden_modules"]))  # type: ignore[call-overload]
 
     # ipykernel and ipywidgets are required, because the magics need them there, and never imported.
-    assert foreign_modules() | {"ipykernel", "ipywidgets", "tomllib"} == forbidden
+    beside = {"ipykernel", "ipywidgets", "sqlite3", "tomllib"}
+    assert foreign_modules() | beside == forbidden
 
 
 def test_every_library_that_is_imported_is_required_and_the_other_way_round() -> None:
     metadata = project()["project"]
     extras = metadata["optional-dependencies"]
     assert isinstance(extras, dict)
-    required = distributions(metadata["dependencies"]) | distributions(extras["codex"])
+    required = distributions(metadata["dependencies"]).union(
+        *(distributions(extras[extra]) for extra in ("codex", "keyring", "share"))
+    )
 
     imported = {
         DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in foreign_modules() - NOT_REQUIRED

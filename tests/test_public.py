@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parent.parent / "codex_nb"
 
-UNITS = {"timeout": "Seconds", "days": "Days"}
+UNITS = {"timeout": "Seconds", "wait": "Seconds", "days": "Days"}
 """How the help of a trait begins whose name ends so."""
 
 

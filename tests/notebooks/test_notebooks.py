@@ -97,6 +97,31 @@ def test_what_the_notebook_reports_is_what_the_script_printed(executed: Notebook
     assert "Which café is the busiest" not in second["text/plain"]
 
 
+def test_without_a_person_the_notebook_of_the_seeds_says_what_each_cell_needs(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+
+    notebook = execute(tmp_path / "notebooks" / "02_seeds.ipynb")
+
+    shown = [
+        output.evalue if output.output_type == "error" else output.data["text/plain"]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type != "display_data"  # the conversation that did not begin
+    ]
+    login, listed, verified, run, doctor = shown
+    assert (login, listed, verified, run) == (
+        "Nobody watches this notebook, and a person has to enter the code.",
+        "There are no seeds; `%codex_seed login NAME` makes one.",
+        "There are no seeds to verify.",
+        "There is no seed work.",
+    )
+    assert re.match(r"tried +state +found\n", doctor)
+    assert {line.split("  ")[0] for line in doctor.splitlines()} >= {"integrity", "key", "logins"}
+
+
 def test_the_saved_output_needs_no_kernel(executed: NotebookNode) -> None:
     kinds = [sorted(data) for data in conversations(executed)]
 
