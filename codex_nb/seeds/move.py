@@ -247,7 +247,7 @@ async def _announce(source: Side, target: Side, seed: Seed) -> None:
 
 async def _take_back(source: Side, seed: Seed) -> None:
     status, reason = _former(seed)
-    await source.store.mark(seed.id, status, reason)
+    await source.store.mark(seed.id, status, reason, was=Status.RETIRED)
     before = _as_before(seed).details
     await source.store.change(seed.id, details={MOVING: None, FORMER: before.get(FORMER)})
 

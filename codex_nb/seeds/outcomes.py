@@ -171,7 +171,8 @@ class Outcomes:
         now = await self._read(seed.id)
         if now.seed.fingerprint != seed.fingerprint:
             return RefreshResult(state=RefreshState.CURRENT, stored=now)
-        return unclear(now, f"{answer.text} But another holder has the seed by now.")
+        text = f"{answer.text} But another holder has the seed by now, or a person retired it."
+        return unclear(now, text)
 
     async def _suspect(
         self, stored: Stored, answer: NoAnswer | Unclear, spooled: Spooled

@@ -160,7 +160,8 @@ class Seeds(OpenedStore):
         known = former if isinstance(former, dict) else {}
         # What was not alive before does not become so by being taken back into use.
         status = Status(str(known.get("status", Status.ALIVE)))
-        await self.store.mark(seed.id, status, str(known.get("reason", "")))
+        reason = str(known.get("reason", ""))
+        await self.store.mark(seed.id, status, reason, was=Status.RETIRED)
         return await self.store.change(seed.id, details={FORMER: None})
 
     async def delete(self, name: str) -> Seed:

@@ -155,9 +155,13 @@ class Store(Protocol):
         *,
         fingerprint: str | None = None,
         fence: int | None = None,
+        was: Status | None = None,
         verified: bool = False,
     ) -> bool:
         """Set the status; `reason` is kept with it.
+
+        A retired seed stays retired unless `was` says so: who looked at the seed before a person
+        took it out of use must not undo that.
 
         Args:
             seed_id: The seed.
@@ -165,6 +169,7 @@ class Store(Protocol):
             reason: Why, as one sentence.
             fingerprint: Only if the stored login still is this one.
             fence: Only if no later lease was given.
+            was: Only if the status is this one, or `status` already.
             verified: Whether this is a verdict, which stamps `verified_at`.
 
         Returns:

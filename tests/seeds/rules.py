@@ -190,12 +190,19 @@ class Rules:
         return self.seen(known.seed)
 
     def mark(
-        self, seed_id: str, status: Status, fingerprint: str | None, fence: int | None
+        self,
+        seed_id: str,
+        status: Status,
+        fingerprint: str | None,
+        fence: int | None,
+        was: Status | None,
     ) -> bool:
         known = self.seeds.get(seed_id)
         if known is None or fingerprint not in (None, known.seed.fingerprint):
             return False
         if fence not in (None, known.fence):
+            return False
+        if known.seed.status not in (status, *([was] if was else set(Status) - {Status.RETIRED})):
             return False
         self.update(seed_id, status=status, reason="because", verified_at=self.clock.at)
         return True

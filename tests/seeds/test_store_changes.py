@@ -153,6 +153,40 @@ def test_a_late_verdict_on_a_login_that_was_replaced_is_dropped(place: Place) ->
     place.play(scenario)
 
 
+@pytest.mark.parametrize("status", [Status.ALIVE, Status.SUSPECT, Status.DEAD])
+def test_a_retired_seed_is_not_changed_by_a_late_verdict(place: Place, status: Status) -> None:
+    async def scenario(store: Store) -> None:
+        seed = await created(store)
+        fence = (await leased(store, seed)).fence
+        assert await store.mark(seed.id, Status.RETIRED, "not needed")
+
+        late = await store.mark(
+            seed.id, status, "late", fingerprint="first", fence=fence, verified=True
+        )
+
+        assert not late
+        found = await store.find("one")
+        assert (found.status, found.reason) == (Status.RETIRED, "not needed")
+        assert found.verified_at is None
+        assert await store.mark(seed.id, Status.RETIRED, "not needed")
+
+    place.play(scenario)
+
+
+def test_a_seed_is_taken_back_into_use_only_by_who_says_that_it_is_retired(place: Place) -> None:
+    async def scenario(store: Store) -> None:
+        seed = await created(store)
+        assert not await store.mark(seed.id, Status.SUSPECT, "perhaps", was=Status.RETIRED)
+        assert await store.mark(seed.id, Status.RETIRED, "not needed")
+        assert await store.mark(seed.id, Status.ALIVE, was=Status.RETIRED)
+        assert await store.find("one") == seed
+        # As after an answer that was lost.
+        assert await store.mark(seed.id, Status.ALIVE, was=Status.RETIRED)
+        assert await store.find("one") == seed
+
+    place.play(scenario)
+
+
 def test_what_is_not_there_is_not_marked(place: Place) -> None:
     async def scenario(store: Store) -> None:
         assert not await store.mark(NOBODY, Status.DEAD, "because")

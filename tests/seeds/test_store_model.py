@@ -183,13 +183,27 @@ class Steps(RuleBasedStateMachine):
         status=st.sampled_from(Status),
         fingerprint=st.none() | LOGINS,
         fence=st.none() | st.integers(0, 3),
+        was=st.none() | st.sampled_from(Status),
     )
-    def mark(self, seed: str, status: Status, fingerprint: str | None, fence: int | None) -> None:
+    def mark(
+        self,
+        seed: str,
+        status: Status,
+        fingerprint: str | None,
+        fence: int | None,
+        was: Status | None,
+    ) -> None:
         self.same(
             self.store.mark(
-                seed, status, "because", fingerprint=fingerprint, fence=fence, verified=True
+                seed,
+                status,
+                "because",
+                fingerprint=fingerprint,
+                fence=fence,
+                was=was,
+                verified=True,
             ),
-            lambda: self.model.mark(seed, status, fingerprint, fence),
+            lambda: self.model.mark(seed, status, fingerprint, fence, was),
         )
 
     @rule(seconds=st.sampled_from([1.0, 10.0, 30.0, 600.0]))

@@ -133,7 +133,7 @@ def test_a_seed_out_of_use_leaves_its_account_to_another(place: Place, status: S
         await store.mark(old.id, status, "because")
         await created(store, "new", account="mine")
         with pytest.raises(SeedTakenError):
-            await store.mark(old.id, Status.ALIVE)
+            await store.mark(old.id, Status.ALIVE, was=status)
         assert (await store.find("old")).status is status
 
     place.play(scenario)

@@ -38,6 +38,7 @@ from codex_nb.seeds.mongo.leases import Leases
 from codex_nb.seeds.mongo.link import Link
 from codex_nb.seeds.mongo.logins import Logins
 from codex_nb.seeds.mongo.probe import probe
+from codex_nb.seeds.records import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
     from codex_nb.protocol.messages import JsonObject
     from codex_nb.seeds.mongo.documents import Document
-    from codex_nb.seeds.records import Blob, Finding, Seed, Status
+    from codex_nb.seeds.records import Blob, Finding, Seed
 
 _SCHEMA = 1
 _TOMBSTONE_LIFE = 30 * 24 * 3600
@@ -257,10 +258,13 @@ class MongoStore(Leases, Logins):
         *,
         fingerprint: str | None = None,
         fence: int | None = None,
+        was: Status | None = None,
         verified: bool = False,
     ) -> bool:
         """Set the status if the conditions hold; whether they did."""
-        which: Document = {"_id": seed_id}
+        before = [was] if was else set(Status) - {Status.RETIRED}
+        allowed = [each.value for each in (status, *before)]
+        which: Document = {"_id": seed_id, "status": {"$in": allowed}}
         if fingerprint is not None:
             which["fingerprint"] = fingerprint
         if fence is not None:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from codex_nb.errors import SeedBusyError, SeedTakenError
-from codex_nb.seeds.records import Finding, Seed
+from codex_nb.seeds.records import Finding, Seed, Status
 from codex_nb.seeds.sqlite.file import DatabaseFile
 from codex_nb.seeds.sqlite.leases import Leases
 from codex_nb.seeds.sqlite.logins import Logins
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from codex_nb.protocol.messages import JsonObject
-    from codex_nb.seeds.records import Blob, Status
+    from codex_nb.seeds.records import Blob
 
 _TOMBSTONE_LIFE = 30 * 24 * 3600.0
 _ROOM = 50 * 1024 * 1024
@@ -218,6 +218,7 @@ class SqliteStore(Leases, Logins):
         *,
         fingerprint: str | None = None,
         fence: int | None = None,
+        was: Status | None = None,
         verified: bool = False,
     ) -> bool:
         """Set the status if the conditions hold; whether they did."""
@@ -228,10 +229,12 @@ class SqliteStore(Leases, Logins):
                     "UPDATE seeds SET status = ?, reason = ?, "
                     "verified_at = CASE WHEN ? THEN ? ELSE verified_at END "
                     "WHERE id = ? AND coalesce(? = fingerprint, 1) "
-                    "AND coalesce(? = (SELECT fence FROM leases WHERE seed = seeds.id), 1)",
+                    "AND coalesce(? = (SELECT fence FROM leases WHERE seed = seeds.id), 1) "
+                    "AND (status = ? OR coalesce(status = ?, status <> ?))",
                     (
                         *(status.value, reason, verified, self._file.now()),
                         *(seed_id, fingerprint, fence),
+                        *(status.value, was and was.value, Status.RETIRED.value),
                     ),
                 )
             return done.rowcount > 0
