@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from codex_nb.errors import SeedBusyError, SeedTakenError, UsageError
 from codex_nb.seeds.intake import check_follows, check_name, free_name, read_login
-from codex_nb.seeds.move import FORMER, move
+from codex_nb.seeds.move import FORMER, MOVING, move
 from codex_nb.seeds.opened import OpenedStore
 from codex_nb.seeds.records import Seed, Status
 from codex_nb.seeds.share import seal_for
@@ -152,10 +152,16 @@ class Seeds(OpenedStore):
 
         Raises:
             UsageError: It is not retired.
+            SeedBusyError: A move of it is not finished; the other store may have it in use.
         """
         seed = await self.find(name)
         if seed.status is not Status.RETIRED:
             raise UsageError(f"The seed {seed.name} is not retired.", hint="Nothing was changed.")
+        if MOVING in seed.details:
+            raise SeedBusyError(
+                f"The seed {seed.name} is on its way to another store.",
+                hint="Repeat the move to finish it; then move back what is to stay here.",
+            )
         former = seed.details.get(FORMER)
         known = former if isinstance(former, dict) else {}
         # What was not alive before does not become so by being taken back into use.

@@ -16,6 +16,7 @@ from codex_nb.errors import (
     SeedTakenError,
     UsageError,
 )
+from codex_nb.seeds.move import move
 from codex_nb.seeds.records import Seed, Status
 from tests.seeds.place import Place, add_two, api_key, chatgpt
 from tests.support.openai_state import MARKER
@@ -251,6 +252,32 @@ def test_a_seed_that_is_taken_back_into_use_is_what_it_was_before(
 
         assert retired.status == Status.RETIRED
         assert (back.status, back.reason, back.details) == (status, reason, before.details)
+
+    place.run(work)
+
+
+def test_a_seed_on_its_way_to_another_store_is_not_taken_back_into_use(
+    place: Place, tmp_path: Path
+) -> None:
+    async def work(seeds: Seeds) -> None:
+        await seeds.add("work", chatgpt())
+        async with place.open(store=str(tmp_path / "there.db")) as there:
+            with pytest.raises(KeyboardInterrupt):
+                await move(seeds.side(), there.side(), at=stop_when_created)
+            before = await seeds.find("work")
+
+            with pytest.raises(SeedBusyError, match="on its way to another store") as caught:
+                await seeds.restore("work")
+
+            assert "Repeat the move" in caught.value.hint
+            assert await seeds.find("work") == before
+            await seeds.move_to(there)
+            await there.move_to(seeds)
+            assert (await seeds.find("work")).status is Status.ALIVE
+
+    def stop_when_created(step: str) -> None:
+        if step == "created":
+            raise KeyboardInterrupt
 
     place.run(work)
 
