@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_server.extension.application import ExtensionApp
 from tornado.ioloop import PeriodicCallback
-from traitlets import Bool, Float, Unicode
+from traitlets import Bool, Enum, Float, Unicode
 
 from codex_nb.server.guard import ACTIVITY
 from codex_nb.server.rest import BundleHandler, InterruptHandler, SessionHandler, SessionsHandler
@@ -68,13 +68,29 @@ class CodexNBServer(ExtensionApp):
 
     keep_seeds = Bool(
         default_value=False,
-        help="Whether a process beside the server refreshes idle seeds before they run out, with "
-        "the key of this server's environment. Default: False.",
+        help="Whether a process beside the server refreshes idle seeds before they run out. "
+        "Default: False.",
     ).tag(config=True)
     seed_store = Unicode(
         "",
         help="Store of the seeds to keep: a path, sqlite:PATH or mongodb://…. Default: empty, "
         "which means $CODEX_NB_STORE, or else a file in the user's data folder.",
+    ).tag(config=True)
+
+    seed_encryption = Enum(
+        ("", "none"),
+        "",
+        help="Whether these seeds are sealed; `none` is for a store that keeps logins in clear. "
+        "Default: empty, which means that they are sealed.",
+    ).tag(config=True)
+    seed_key_file = Unicode(
+        "",
+        help="File with the key of these seeds. Default: empty, which means $CODEX_NB_KEY, "
+        "$CODEX_NB_KEY_FILE, or else a file in the user's state folder.",
+    ).tag(config=True)
+    seed_keyring = Bool(
+        default_value=False,
+        help="Whether the key of these seeds is kept in the system's keyring. Default: False.",
     ).tag(config=True)
 
     def initialize_settings(self) -> None:
@@ -93,9 +109,16 @@ class CodexNBServer(ExtensionApp):
             self.handlers.append((pattern, handler, with_sockets if is_socket else shared))
         self._keeper: KeeperProcess | None = None
         if self.keep_seeds:
+            from codex_nb.seeds.settings import SeedSettings
             from codex_nb.server.keeper import KeeperProcess
 
-            self._keeper = KeeperProcess(self.seed_store)
+            settings = SeedSettings(
+                store=self.seed_store,
+                encryption=self.seed_encryption,
+                key_file=self.seed_key_file,
+                keyring=self.seed_keyring,
+            )
+            self._keeper = KeeperProcess(settings)
         self._clock: PeriodicCallback | None = None
         if self.activity_interval:
             self._clock = PeriodicCallback(self._note_activity, self.activity_interval * 1000)

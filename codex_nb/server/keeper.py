@@ -11,6 +11,11 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from codex_nb.seeds.settings import SeedSettings
 
 logger = logging.getLogger(__name__)
 
@@ -22,18 +27,26 @@ class KeeperProcess:
     """A running keeper, started when it is made.
 
     Args:
-        store: URI or path of the store; "" for this user's. It may hold a password, so it goes by
-            the environment and not by the list of processes.
+        settings: Which store, and how it is sealed. The URI of the store may hold a password, so
+            it goes by the environment and not by the list of processes; the rest is no secret.
     """
 
-    def __init__(self, store: str) -> None:
+    def __init__(self, settings: SeedSettings) -> None:
+        store = settings.store
+        self._is_stopping = False
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "codex_nb.cli", "seed", "keep", "--until-eof"],
+            [
+                *(sys.executable, "-P", "-m", "codex_nb.cli", "seed", "keep", "--until-eof"),
+                *(["--encryption", settings.encryption] if settings.encryption else []),
+                *(["--key-file", settings.key_file] if settings.key_file else []),
+                *(["--keyring"] if settings.keyring else []),
+            ],
             stdin=subprocess.PIPE,
             env={**os.environ, **({"CODEX_NB_STORE": store} if store else {})},
             start_new_session=True,
         )
         logger.info("keeper of seeds started", extra={"codex_pid": self.pid})
+        threading.Thread(target=self._watch, name="watch the keeper of seeds", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -44,7 +57,15 @@ class KeeperProcess:
         """End it; a refresh that has begun is finished first."""
         await asyncio.to_thread(self._stop)
 
+    def _watch(self) -> None:
+        """Log an end that nobody asked for, on a thread of its own."""
+        code = self._process.wait()
+        if not self._is_stopping:
+            text = "keeper of seeds ended by itself with exit code %s"
+            logger.warning(text, code, extra={"codex_pid": self.pid, "codex_exit": code})
+
     def _stop(self) -> None:
+        self._is_stopping = True
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -13,6 +15,7 @@ import pytest
 from codex_nb.seeds.auth import Login
 from codex_nb.seeds.seeds import Seeds
 from codex_nb.seeds.settings import SeedSettings
+from codex_nb.server.keeper import KeeperProcess
 from tests.server.serving import Server
 from tests.support.openai_fake import FakeOpenAI
 from tests.support.waiting import wait_until_now
@@ -45,13 +48,17 @@ def login(fake: FakeOpenAI) -> Login:
     return Login.parse(fake.new_login(expires_in=1))
 
 
-@pytest.fixture
-def server(tmp_path: Path, settings: SeedSettings, login: Login) -> Iterator[Server]:
+def keep(settings: SeedSettings, login: Login) -> None:
     async def add() -> None:
         async with Seeds(settings) as seeds:
             await seeds.add("work", login)
 
     asyncio.run(add())
+
+
+@pytest.fixture
+def server(tmp_path: Path, settings: SeedSettings, login: Login) -> Iterator[Server]:
+    keep(settings, login)
     server = Server(
         tmp_path / "server",
         config=(
@@ -62,6 +69,47 @@ def server(tmp_path: Path, settings: SeedSettings, login: Login) -> Iterator[Ser
     )
     yield server
     server.close()
+
+
+@pytest.mark.parametrize("encryption", ["", "none"])
+def test_the_keeper_is_told_all_that_opens_the_store(
+    tmp_path: Path,
+    settings: SeedSettings,
+    login: Login,
+    fake: FakeOpenAI,
+    monkeypatch: pytest.MonkeyPatch,
+    encryption: str,
+) -> None:
+    monkeypatch.delenv("CODEX_NB_KEY_FILE", raising=False)
+    settings = replace(settings, encryption=encryption)
+    keep(settings, login)
+    config = (
+        "c.CodexNBServer.keep_seeds = True\n"
+        f"c.CodexNBServer.seed_store = {settings.store!r}\n"
+        f"c.CodexNBServer.seed_key_file = {settings.key_file!r}\n"
+        f"c.CodexNBServer.seed_encryption = {encryption!r}\n"
+    )
+    server = Server(tmp_path / "server", config=config)
+    try:
+        wait_until_now(lambda: stored(settings) != login, seconds=LIMIT)
+
+        assert fake.is_live(stored(settings).refresh_token)
+    finally:
+        server.close()
+
+
+def test_the_end_of_a_keeper_that_could_not_begin_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = SeedSettings(store=str(tmp_path / "seeds.db"), key_file="k", keyring=True)
+    keeper = KeeperProcess(settings)
+
+    with caplog.at_level(logging.WARNING, logger="codex_nb.server.keeper"):
+        wait_until_now(lambda: bool(caplog.records), seconds=LIMIT)
+    asyncio.run(keeper.stop())
+
+    [record] = caplog.records
+    assert record.getMessage() == "keeper of seeds ended by itself with exit code 2"
 
 
 def keeper_of(server: Server) -> psutil.Process:
