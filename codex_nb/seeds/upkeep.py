@@ -11,6 +11,7 @@ from codex_nb.seeds.keys import add_key
 from codex_nb.seeds.opened import FINGERPRINT_NOTE, open_store
 from codex_nb.seeds.records import Blob, Finding
 from codex_nb.seeds.seeds import Seeds
+from codex_nb.seeds.settings import file_of
 from codex_nb.seeds.vault import Binding
 
 if TYPE_CHECKING:
@@ -71,11 +72,17 @@ async def rekey(seeds: Seeds, *, given: bool = False) -> Rekeyed:
 async def examine(settings: SeedSettings, environment: Mapping[str, str]) -> Sequence[Finding]:
     """Try whatever seeds rely on: the store, the key, the logins, the spool.
 
-    It says what it can where something does not work, and changes nothing that it finds.
+    It says what it can where something does not work, and changes nothing that it finds. A server
+    on which something fails is not opened as a store: that would make indexes there.
     """
     try:
-        async with open_store(settings.store, environment) as store:
-            found = list(await store.examine())
+        if file_of(settings.store, environment) is None:
+            found = list(await _examine_server(settings, environment))
+            if any(each.state == "fail" for each in found):
+                return found
+        else:
+            async with open_store(settings.store, environment) as store:
+                found = list(await store.examine())
     except StoreError as exc:
         return [Finding(name="store", state="fail", text=_told(exc))]
     seeds = Seeds(settings, environment=environment)
@@ -87,6 +94,15 @@ async def examine(settings: SeedSettings, environment: Mapping[str, str]) -> Seq
     except (VaultError, StoreError) as exc:
         found.append(Finding(name="key", state="fail", text=_told(exc)))
     return found
+
+
+async def _examine_server(
+    settings: SeedSettings, environment: Mapping[str, str]
+) -> Sequence[Finding]:
+    # Takes long to import, which a store in a file does without.
+    from codex_nb.seeds.mongo.probe import examine_server
+
+    return await examine_server(settings.store or environment["CODEX_NB_STORE"])
 
 
 async def _rewrap(store: Store, vault: Vault, seed_id: str) -> bool:

@@ -17,17 +17,24 @@ import pymongo
 import pytest
 from pymongo import monitoring
 
+from codex_nb.cli import Terminal
 from codex_nb.errors import SeedError, SeedTakenError, StoreError
+from codex_nb.protocol.values import obj
 from codex_nb.seeds.mongo import MongoStore
 from codex_nb.seeds.mongo.blobs import INLINE_LIMIT
 from codex_nb.seeds.mongo.probe import examine_server
+from codex_nb.seeds.perform import perform
 from codex_nb.seeds.records import Blob, Intent, Seed, Status
+from codex_nb.seeds.settings import SeedSettings
+from codex_nb.seeds.vault import Key
+from codex_nb.seeds.verbs import parsed, seed_parser
 from tests.seeds.mongod import fresh_database, shared_mongod
 from tests.seeds.proxy import Proxy
 from tests.support.waiting import run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from codex_nb.seeds.records import Lease
     from tests.seeds.conftest import StartMongod
@@ -399,6 +406,49 @@ def test_the_doctor_finds_nothing_wrong_and_leaves_nothing_behind(
             assert database.list_collection_names() == before
 
     run(test())
+
+
+async def diagnosis(uri: str, folder: Path) -> tuple[dict[str, str], bool]:
+    """What the verb `doctor` finds, and whether it is content."""
+    answer = await perform(
+        parsed(seed_parser("codex-nb seed"), ["doctor"]),
+        SeedSettings(store=uri),
+        Terminal(),
+        environment={"XDG_STATE_HOME": str(folder), "CODEX_NB_KEY": Key.new().secret.hex()},
+    )
+    assert isinstance(answer.data, list)
+    lines = [obj(line) for line in answer.data]
+    return {str(line["name"]): str(line["state"]) for line in lines}, answer.is_good
+
+
+def test_the_verb_doctor_says_what_a_user_without_rights_lacks_and_changes_nothing(
+    start_mongod: StartMongod, tmp_path: Path
+) -> None:
+    server = start_mongod("standalone", arguments=["--auth"])
+    with server.client() as client:
+        create = {"createUser": "root", "pwd": "word", "roles": ["root"]}
+        client.admin.command(create)
+    root = {"username": "root", "password": "word"}
+    with pymongo.MongoClient[dict[str, Any]](server.uri(), **root) as client:  # type: ignore[arg-type]  # options
+        client["seeds"].command({"createUser": "reader", "pwd": "word", "roles": ["read"]})
+
+        uri = server.uri("seeds").replace("mongodb://", "mongodb://reader:word@")
+        states, is_good = run(diagnosis(uri, tmp_path))
+
+        assert not is_good
+        assert (states["version"], states["lease"]) == ("ok", "fail")
+        assert "store" not in states
+        assert client["seeds"].list_collection_names() == []
+
+
+def test_the_verb_doctor_probes_a_server_before_it_opens_the_store(
+    mongo_uri: str, tmp_path: Path
+) -> None:
+    states, is_good = run(diagnosis(mongo_uri, tmp_path))
+
+    assert is_good
+    assert next(iter(states)) == "version"
+    assert [*states][-3:] == ["key", "logins", "spool"]
 
 
 def test_the_doctor_tells_of_a_replica_set_that_was_not_begun(start_mongod: StartMongod) -> None:
