@@ -52,7 +52,12 @@ async def refresh(call: Call) -> Answer:
 async def keep(call: Call) -> Answer:
     """Refresh idle seeds before they run out, until cancelled."""
     refresher = await call.seeds.refresher()
-    keeper = Keeper(call.seeds.store, await call.seeds.verifier(), refresher.rotations)
+    keeper = Keeper(
+        call.seeds.store,
+        await call.seeds.verifier(),
+        refresher.rotations,
+        collect=call.seeds.collector().collect_if_due,
+    )
     call.person.say("Idle seeds are refreshed before they run out, until this is stopped.")
     await keeper.run()
     return Answer(shown="", data=None)

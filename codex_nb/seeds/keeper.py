@@ -16,6 +16,8 @@ from codex_nb.seeds.records import Status
 from codex_nb.seeds.rotations import Drain
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from codex_nb.seeds.records import Seed
     from codex_nb.seeds.rotations import Rotations
     from codex_nb.seeds.store import Store
@@ -39,6 +41,7 @@ class Keeper:
         rotations: Of that store on this machine.
         margin: How long before its end a token is refreshed; at most a third of its life.
         look_every: How long it sleeps at most, as seeds come and go.
+        collect: Called at each look; removes what no seed names any more when that is due.
     """
 
     def __init__(
@@ -49,12 +52,14 @@ class Keeper:
         *,
         margin: timedelta = MARGIN,
         look_every: timedelta = LOOK_EVERY,
+        collect: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
         self._store = store
         self._verifier = verifier
         self._rotations = rotations
         self._margin = margin.total_seconds()
         self._look_every = look_every.total_seconds()
+        self._collect = collect
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
 
@@ -86,6 +91,8 @@ class Keeper:
                 text = "keeper: a login of the spool is %s %s"
                 extra = {"codex_seed": drained.seed}
                 logger.info(text, drained.result.value, drained.reason, extra=extra)
+        if self._collect is not None:
+            await self._collect()
         next_at = float("inf")
         for seed in await self._store.list():
             due_at = self._due_at(seed)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from codex_nb.errors import VaultError
 from codex_nb.seeds.archive import pack, unpack
+from codex_nb.seeds.collector import Collector
 from codex_nb.seeds.keys import find_keys
 from codex_nb.seeds.move import Side
 from codex_nb.seeds.records import Blob
@@ -171,6 +172,10 @@ class OpenedStore:
             holder=self.holder("verify"),
             check_key=lambda login: check_key(client, login, timeout=_KEY_LIMIT),
         )
+
+    def collector(self) -> Collector:
+        """Removes what no seed of this store names any more."""
+        return Collector(self.store, self.spool, self.spool_folder)
 
     def side(self) -> Side:
         """The store as one end of a move."""

@@ -31,6 +31,10 @@ _REDIRECTS = (
 """Variables of codex's own that send a login elsewhere; codex gets them from us as well."""
 
 
+_LOOKING = ("list", "show", "export")
+"""The verbs that change nothing in the store."""
+
+
 async def perform(
     options: argparse.Namespace,
     settings: SeedSettings,
@@ -66,7 +70,10 @@ async def perform(
         call = Call(
             options=options, seeds=seeds, person=person, codex=codex, surroundings=surroundings
         )
-        return await _VERBS[options.verb](call)
+        answer = await _VERBS[options.verb](call)
+        if options.verb not in _LOOKING:
+            await seeds.collector().collect_if_due()
+        return answer
 
 
 # What logs in and what asks OpenAI is imported when it is needed: it takes longer than a list.
