@@ -19,7 +19,7 @@ import time
 from typing import TYPE_CHECKING
 
 from codex_nb.errors import CodexNBError, UsageError
-from codex_nb.seeds.verbs import Parser, add_store_verbs, parsed, seed_parser, verbs_of
+from codex_nb.seeds.verbs import Parser, add_store_verbs, check_words, parsed, seed_parser, verbs_of
 
 if TYPE_CHECKING:
     import argparse
@@ -89,13 +89,14 @@ class Terminal:
 
     def home_of(self, run: str) -> Path:
         """The CODEX_HOME of a session of this user."""
-        from codex_nb.sessions.registry import default_root, fallback_root
+        from codex_nb.sessions.roots import default_root, fallback_root
         from codex_nb.sessions.search import codex_home_of
 
         return codex_home_of(run, default_root(), fallback_root())
 
 
 def _options(words: list[str]) -> argparse.Namespace:
+    check_words(words)  # before anything repeats one
     parser = Parser(prog="codex-nb", description="Codex in notebooks: its logins.")
     parser.add_argument("area", metavar="seed|store", choices=("seed", "store"))
     parser.add_argument("words", nargs="...", metavar="VERB …", help="-h after it shows the verbs.")

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from codex_nb.errors import UsageError
+from codex_nb.errors import SeedNotFoundError, UsageError
 from codex_nb.seeds.keeper import Keeper
 from codex_nb.seeds.person import Answer
 from codex_nb.seeds.table import verdict_json, verdict_table
@@ -38,6 +38,11 @@ async def verify(call: Call) -> Answer:
         seeds: Sequence[Seed] = [await call.seeds.find(name) for name in options.names]
     else:
         seeds = await call.seeds.list(options.pool)
+        if options.pool and not seeds:
+            raise SeedNotFoundError(
+                f"There are no seeds in the pool {options.pool!r}.",
+                hint="`%codex_seed list` shows the pools.",
+            )
     if options.codex or options.probe:
         return await _answer(call, seeds, _by_codex(call, seeds))
     return await _answer(call, seeds, call.seeds.verify(seeds, check_models=options.models))

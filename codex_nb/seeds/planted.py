@@ -163,7 +163,11 @@ class PlantedLogin:
         if self._account and login.accounts and not self._account & login.accounts:
             self._once("Codex logged in to another account in this session; it was not saved.")
             return
-        await self._save(login)
+        try:
+            await self._save(login)
+        except (LineageError, SeedNotFoundError) as exc:
+            # It was put aside; to try it again would tell the same.
+            self._once(f"What Codex made of the login was not stored: {exc.message}")
         self._saved = fingerprint
         self._note()
 
@@ -263,10 +267,17 @@ def _left(records: Path) -> Iterator[LeftLogin]:
             # Another machine that shares this folder has its own files.
             if not is_ours or not is_free:
                 continue
+            if not files.exists(path):  # pruned with its session
+                _forget(record)
+                continue
             try:
                 login = Login.parse(files.read_file(path, limit=_LIMIT))
-            except (HostError, UnusableLoginError):
-                # Pruned with its session, or logged out: there is nothing to save.
+            except HostError:
+                # Perhaps it can be read another time; only the record knows where it is.
+                continue
+            except UnusableLoginError:
+                # Logged out, or never whole: there is nothing to save.
+                files.remove_tree(path)
                 _forget(record)
                 continue
             yield LeftLogin(seed, parent, login, path, record)

@@ -160,6 +160,24 @@ def test_a_secret_in_the_words_is_refused_and_not_repeated(command: Command, sec
     assert secret not in done.err
 
 
+def test_a_secret_in_place_of_a_word_is_not_repeated_either(command: Command) -> None:
+    done = command("sk-proj-0123456789abcdef")
+
+    assert (done.status, done.out) == (2, "")
+    assert "kept in a history now" in done.err
+    assert "0123456789" not in done.err
+
+
+def test_a_pool_without_seeds_is_not_found_good(command: Command) -> None:
+    done = command("seed", "verify", "--pool", "tpyo")
+
+    assert (done.status, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        "There are no seeds in the pool 'tpyo'.",
+        "`codex-nb seed list` shows the pools.",
+    ]
+
+
 @pytest.mark.parametrize("verb", sorted(verbs_of(seed_parser("codex-nb seed"))))
 def test_every_verb_shows_its_help(
     command: Command, capsys: pytest.CaptureFixture[str], verb: str
