@@ -70,6 +70,28 @@ class Process(Protocol):
         """Send a signal to the whole group; nothing happens when the process has ended."""
 
 
+class Channel(Protocol):
+    """A connection to a unix socket of a host. Each direction has one user at a time."""
+
+    async def read(self) -> bytes:
+        """Some bytes as soon as there are any; empty at the end.
+
+        What is not read makes the other side wait.
+        """
+
+    async def write(self, data: bytes) -> None:
+        """Hand bytes over, and wait while the other side is far behind with reading.
+
+        The bytes are taken before the first wait: cancelling never cuts them, calls never mix.
+
+        Raises:
+            HostError: The other side hung up.
+        """
+
+    async def close(self) -> None:
+        """Hang up. Doing it again is fine."""
+
+
 class Host(Protocol):
     """A machine, as one user sees it."""
 
@@ -98,6 +120,13 @@ class Host(Protocol):
         Raises:
             HostError: It could not start, took longer than `timeout` seconds, or wrote more than
                 OUTPUT_LIMIT.
+        """
+
+    async def connect(self, path: str) -> Channel:
+        """Connect to a unix socket.
+
+        Raises:
+            HostError: Nobody listens there.
         """
 
     async def make_folder(self, path: str, *, mode: int = 0o700) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from codex_nb.errors import HostError
 from codex_nb.hosts import files
 from codex_nb.hosts.base import OUTPUT_LIMIT, Completed
+from codex_nb.hosts.local_channel import LocalChannel
 from codex_nb.hosts.local_process import LocalProcess
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class LocalHost:
         finally:
             await process.kill()
         return Completed(exit_status=status, stdout=stdout.result(), stderr=stderr.result())
+
+    async def connect(self, path: str) -> LocalChannel:
+        """See `Host.connect`."""
+        return await LocalChannel.open(path, host=self.name)
 
     async def make_folder(self, path: str, *, mode: int = 0o700) -> None:
         """See `Host.make_folder`."""
