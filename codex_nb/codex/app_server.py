@@ -1,4 +1,4 @@
-"""One running `codex app-server`, spoken to over its stdin and stdout.
+"""One running `codex app-server`, spoken to over its stdin and stdout, or over a unix socket.
 
 The object owns one task, which holds everything else in a TaskGroup: it reads both outputs, waits
 for the process, and ends last. It is made by `start` and ended by `close`, which may be called from
@@ -7,8 +7,10 @@ different tasks; whoever started it must close it.
 * Responses go to the callers of `request`, everything else to `messages`, in order.
 * When the process ends, by itself or not, requests fail, `messages` ends, and nothing is left.
 * End of the process: close stdin, wait, TERM, wait, KILL, and say so when KILL was needed.
+* One that listens at a socket does not care for its stdin, and is tethered to ours instead.
 
-Checked against codex 0.142.5, 0.163.0 and 0.169.0: the end of stdin makes codex end in 20 to 70 ms.
+Checked against codex 0.142.5, 0.163.0 and 0.169.0: the end of stdin makes codex end in 20 to 70 ms,
+and TERM makes one at a socket end in 10 to 20 ms.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from codex_nb.codex.inbox import Inbox
 from codex_nb.codex.stderr_tail import StderrTail
+from codex_nb.codex.transport import StdioTransport, start_codex
 from codex_nb.errors import AppServerError, HostError, RemoteError
 from codex_nb.protocol.connection import Connection
 from codex_nb.protocol.messages import ErrorResponse, Response
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from codex_nb.codex.binary import CodexProgram
+    from codex_nb.codex.transport import Transport
     from codex_nb.hosts.base import Host, Process
     from codex_nb.protocol.messages import Json, JsonObject, Message, RequestId
 
@@ -40,10 +44,11 @@ _SHOWN = 500
 
 
 class AppServer:
-    """One running `codex app-server` on stdio. Made by `start`."""
+    """One running `codex app-server`. Made by `start`."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, transport: Transport) -> None:
         self._process = process
+        self._transport = transport
         self._connection = Connection()
         self._inbox = Inbox()
         self._stderr = StderrTail()
@@ -64,6 +69,8 @@ class AppServer:
         env: Mapping[str, str],
         start_timeout: float,
         client_version: str,
+        listen: str = "",
+        mark: str = "",
     ) -> AppServer:
         """Start codex and shake hands with it. Nothing is left running when that fails.
 
@@ -74,16 +81,19 @@ class AppServer:
             env: Its whole environment.
             start_timeout: Seconds that it has to answer the handshake.
             client_version: The version of codex_nb, for codex's user agent.
+            listen: Path of a unix socket that it listens at, so that a terminal can join; "" for
+                its stdin and stdout.
+            mark: NAME=value in the environment of everything that must end with it when this
+                process is killed; only for a socket.
 
         Raises:
             AppServerError: It did not start, did not answer in time, refused the handshake, or
                 cannot use its settings.
         """
-        try:
-            process = await host.start([program.path, "app-server"], cwd=cwd, env=env)
-        except HostError as exc:
-            raise AppServerError(f"codex app-server did not start: {exc.message}") from exc
-        server = cls(process)
+        process, transport = await start_codex(
+            host, program, cwd=cwd, env=env, limit=start_timeout, listen=listen, mark=mark
+        )
+        server = cls(process, transport)
         try:
             await server._shake_hands(start_timeout, client_version)
         except BaseException:
@@ -142,7 +152,7 @@ class AppServer:
         except TimeoutError:
             raise AppServerError(
                 f"codex app-server did not answer `{method}` within {timeout:g} s.",
-                hint=self._tail_hint(),
+                hint=self._stderr.hint,
             ) from None
         finally:
             self._answers.pop(request_id, None)
@@ -224,12 +234,12 @@ class AppServer:
         except TimeoutError:
             raise AppServerError(
                 f"codex app-server did not take an answer within {_REPLY_LIMIT:g} s.",
-                hint=self._tail_hint(),
+                hint=self._stderr.hint,
             ) from None
 
     async def _send(self) -> None:
         try:
-            await self._process.write_stdin(self._connection.data_to_send())
+            await self._transport.write(self._connection.data_to_send())
         except HostError:
             # Without stdin it is of no use, and its exit status says more than the broken pipe.
             await self._end_process(_END_GRACE)
@@ -248,18 +258,16 @@ class AppServer:
         last = self._stderr.last_line
         return AppServerError(
             f"codex app-server ended with {how}{f': {last}' if last else '.'}",
-            hint=self._tail_hint(),
+            hint=self._stderr.hint,
         )
-
-    def _tail_hint(self) -> str:
-        tail = self._stderr.text
-        return f"Its last lines on stderr:\n{tail}" if tail else "It wrote nothing to stderr."
 
     async def _serve(self) -> None:
         """Own the process until it ended: the only task, with all others inside."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read_stdout(), name="stdout")
+                tasks.create_task(self._read_lines(), name="lines")
+                if not isinstance(self._transport, StdioTransport):
+                    tasks.create_task(self._drain_stdout(), name="stdout")
                 tasks.create_task(self._read_stderr(), name="stderr")
                 self._exit_status = await self._process.wait()
                 self._inbox.lift_limit()
@@ -275,9 +283,9 @@ class AppServer:
                 extra={"codex_exit": self._exit_status, "codex_pid": self._process.pid},
             )
 
-    async def _read_stdout(self) -> None:
+    async def _read_lines(self) -> None:
         size = 0
-        while data := await self._process.read_stdout():
+        while data := await self._transport.read():
             self._connection.receive_data(data)
             size += len(data)
             if self._deliver(size):
@@ -285,8 +293,13 @@ class AppServer:
             await self._inbox.wait_for_room()
         self._connection.receive_eof()
         self._deliver(size)
-        # Without stdout it is of no use, even if it is still there.
+        # Without its voice it is of no use, even if it is still there.
         await self._end_process(_END_GRACE)
+
+    async def _drain_stdout(self) -> None:
+        """What codex prints beside a socket is for nobody, and must not make it wait."""
+        while await self._process.read_stdout():
+            pass
 
     async def _read_stderr(self) -> None:
         while data := await self._process.read_stderr():
@@ -308,6 +321,7 @@ class AppServer:
         return bool(events)
 
     async def _end_process(self, grace: float) -> None:
+        await self._transport.close()
         await self._process.close_stdin()
         for signum in (signal.SIGTERM, signal.SIGKILL):
             try:

@@ -63,6 +63,12 @@ class CodexProgram:
     source: str
     complete: bool
 
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The numbers of the version, to be compared; () when it has none."""
+        numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", self.version)
+        return () if numbers is None else tuple(map(int, numbers.groups()))
+
 
 def find_codex(configured: str = "") -> CodexProgram:
     """The codex program to use on this machine.
@@ -104,8 +110,7 @@ async def check_program(program: CodexProgram, host: Host) -> None:
         CodexTooOldError: It is older than OLDEST, or lacks a method that we need.
         HostError: It could not describe its protocol.
     """
-    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", program.version)
-    if numbers is None or tuple(map(int, numbers.groups())) < OLDEST:
+    if program.release < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise CodexTooOldError(
             f"codex {program.version} at {program.path} is older than {oldest}.", hint=_UPDATE

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SESSION_VARIABLE = "CODEX_NB_SESSION"
 """Environment variable that marks every process of a session; its value is the session id."""
 
+START_VARIABLE = "CODEX_NB_START"
+"""Environment variable that marks every process of one start of codex in a session."""
+
 _KEPT = "sessions"
 """The folder of the rollouts in CODEX_HOME, from which a thread is taken up again."""
 

@@ -68,6 +68,12 @@ class StderrTail:
         return "\n".join(lines[first:])
 
     @property
+    def hint(self) -> str:
+        """The same as the hint of an error."""
+        text = self.text
+        return f"Its last lines on stderr:\n{text}" if text else "It wrote nothing to stderr."
+
+    @property
     def last_line(self) -> str:
         """The last line that says something; "" if there is none."""
         return next((line for line in reversed(self.text.splitlines()) if line.strip()), "")

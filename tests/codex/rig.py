@@ -35,6 +35,7 @@ class Rig:
     posture: Posture = field(default_factory=Posture)
     extra: Mapping[str, str] = field(default_factory=dict)
     host: LocalHost = field(default_factory=LocalHost)
+    listens: bool = False
 
     @property
     def home(self) -> SessionHome:
@@ -68,6 +69,8 @@ class Rig:
             env=self.env,
             start_timeout=start_timeout,
             client_version="1.2.3",
+            listen=str(self.root / "codex.sock") if self.listens else "",
+            mark=f"{SESSION_VARIABLE}={self.session}",
         )
 
     @asynccontextmanager

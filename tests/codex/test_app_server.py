@@ -34,14 +34,19 @@ OWN_VARIABLES = {
 """What codex and the shell add to the environment of a command."""
 
 
+@pytest.fixture(params=[False, True], ids=["stdio", "socket"])
+def listens(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
 @pytest.fixture(params=EVERY_CODEX)
-def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
-    return Rig(program=request.param, root=tmp_path)
+def rig(request: pytest.FixtureRequest, tmp_path: Path, listens: bool) -> Rig:
+    return Rig(program=request.param, root=tmp_path, listens=listens)
 
 
 @pytest.fixture(params=ONE_CODEX)
-def one_rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
-    return Rig(program=request.param, root=tmp_path)
+def one_rig(request: pytest.FixtureRequest, tmp_path: Path, listens: bool) -> Rig:
+    return Rig(program=request.param, root=tmp_path, listens=listens)
 
 
 def obj(value: Json) -> JsonObject:
