@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Chromium for the browser tests, npm for the front end and for the codex versions that PyPI lacks.
+# Chromium for the browser tests, tmux for the terminal, npm for the front end and for the codex versions that PyPI lacks.
 set -eu
 # The builder of JupyterLab extensions refuses what is older; distributions often are.
 check_node() {
@@ -10,6 +10,7 @@ check_node() {
   exit 1
 }
 missing=()
+command -v tmux >/dev/null || missing+=(tmux)
 command -v npm >/dev/null || missing+=(npm)
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing+=(chromium)
 if [ ${#missing[@]} -eq 0 ]; then check_node; exit 0; fi
