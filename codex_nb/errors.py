@@ -19,6 +19,7 @@
     │   ├── LeaseLostError      a lease that is not held any more
     │   ├── LineageError        a token that does not follow the stored one
     │   └── LoginError          a login that failed, or was refused for good
+    │       └── NoLoginError    there is none at all
     └── SessionError            a session that is gone, busy or cannot be reached
         ├── SessionClosedError
         └── TurnTimeoutError    a wait for a turn ran out; the turn goes on
@@ -129,6 +130,10 @@ class LineageError(SeedError):
 
 class LoginError(SeedError):
     """A login failed, or was refused for good."""
+
+
+class NoLoginError(LoginError):
+    """There is no login that could be used."""
 
 
 class SessionError(CodexNBError):

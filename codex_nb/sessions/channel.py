@@ -1,8 +1,4 @@
-"""The channel between a session host and its clients: JSON lines over a unix socket.
-
-A unix socket path holds 107 bytes at most on Linux (103 on macOS). On Linux a longer one is reached
-through a file descriptor of its folder, so a deep folder works as well as a shallow one.
-"""
+"""The channel between a session host and its clients: JSON lines over a unix socket."""
 
 from __future__ import annotations
 
@@ -11,14 +7,13 @@ import json
 import os
 import socket
 import struct
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from codex_nb.errors import ProtocolError, SessionError
+from codex_nb.errors import ProtocolError
+from codex_nb.hosts.unix_path import reachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from codex_nb.protocol.messages import JsonObject
 
@@ -28,8 +23,6 @@ MAX_LINE = 256 * 1024 * 1024
 REQUEST_LIMIT = 24 * 1024 * 1024
 """The most bytes of what a client asks: a message with all the attachments that it may have is 17
 MB as base64."""
-
-_MAX_SOCKET_PATH = 103
 
 
 def encode(message: JsonObject) -> bytes:
@@ -111,24 +104,6 @@ class Decoder:
         return cast("JsonObject", message)
 
 
-@contextmanager
-def _reachable(path: Path) -> Iterator[str]:
-    """A spelling of `path` that fits into a socket address while the block runs."""
-    if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
-        yield str(path)
-        return
-    if not Path("/proc/self/fd").is_dir():
-        raise SessionError(
-            f"The path of the session's socket is too long for this system: {path}.",
-            hint="Set CodexNB.state_dir to a folder with a shorter path.",
-        )
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
-
-
 def listen(path: Path) -> socket.socket:
     """A listening socket at `path`, for its owner only.
 
@@ -138,7 +113,7 @@ def listen(path: Path) -> socket.socket:
     try:
         old = os.umask(0o177)
         try:
-            with _reachable(path) as address:
+            with reachable(path) as address:
                 server.bind(address)
         finally:
             os.umask(old)
@@ -157,7 +132,7 @@ async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
     Raises:
         OSError: Nobody listens there.
     """
-    with _reachable(path) as address:
+    with reachable(path) as address:
         return await asyncio.open_unix_connection(address)
 
 

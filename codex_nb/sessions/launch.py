@@ -11,23 +11,26 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from codex_nb import __version__
 from codex_nb.codex.app_server import AppServer
 from codex_nb.codex.binary import check_program, find_codex
-from codex_nb.codex.home import SessionHome
+from codex_nb.codex.home import AUTH_FILE, START_VARIABLE, SessionHome
 from codex_nb.codex.primed import prime
 from codex_nb.codex.sandbox import Leftovers, probe_sandbox
 from codex_nb.codex.settings import merged
-from codex_nb.errors import HostError
+from codex_nb.errors import HostError, NoLoginError
 from codex_nb.sessions.processes import kill_marked_processes
+from codex_nb.sessions.sockets import CODEX_SOCKET, remove_sockets, socket_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AsyncExitStack
 
+    from codex_nb.codex.binary import CodexProgram
     from codex_nb.hosts.base import Host
     from codex_nb.protocol.messages import JsonObject
     from codex_nb.sessions.login import SessionLogin
@@ -37,6 +40,21 @@ CATALOG = "models.json"
 
 REFRESH_METHOD = "account/chatgptAuthTokens/refresh"
 """What codex asks when an access token of ours was refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A codex that runs or may run, as far as a terminal must know it.
+
+    Attributes:
+        program: The program.
+        env: Its environment.
+        socket: Where its app-server listens; "" where it does not.
+    """
+
+    program: CodexProgram
+    env: Mapping[str, str] = field(repr=False)
+    socket: str
 
 
 class Launch:
@@ -53,6 +71,7 @@ class Launch:
         login: What codex was logged in with; None without, as in a replay.
         leftovers: What a sweep after a crash must know, as JSON; "" until codex may have left
             something.
+        started: The codex that runs or, for a plain terminal, may run; None until then.
     """
 
     def __init__(self, spec: SessionSpec, folder: str, host: Host) -> None:
@@ -64,6 +83,7 @@ class Launch:
         self.leftovers = ""
         self.warning = ("", "")
         self.login: SessionLogin | None = None
+        self.started: Started | None = None
 
     async def start(
         self,
@@ -71,8 +91,10 @@ class Launch:
         *,
         progress: Callable[[str], None],
         tell: Callable[[str, str, str], None],
-    ) -> AppServer:
+    ) -> AppServer | None:
         """Start codex app-server, logged in; it ends when the stack unwinds.
+
+        For a plain terminal everything is made ready, and nothing started yet.
 
         Args:
             stack: Undoes what was done.
@@ -84,10 +106,17 @@ class Launch:
                 does not start.
         """
         spec, host = self._spec, self._host
+        if spec.resume:
+            # The codex of a host that was killed may be about to end; it must not be met.
+            kill_marked_processes(spec.id)
+            remove_sockets(self._home.folder)
         program = find_codex(spec.codex)
         self.version = program.version
-        await check_program(program, host)
+        if not spec.plain:
+            await check_program(program, host)
         settings = merged(spec.posture.config(), spec.settings)
+        if spec.plain and spec.effort:  # else it goes with every turn
+            settings = merged({"model_reasoning_effort": spec.effort}, settings)
         files = {}
         if spec.needs_login:
             from codex_nb.sessions.login import SessionLogin
@@ -95,9 +124,15 @@ class Launch:
             progress("Leasing a login")
             login = SessionLogin(spec, host, self._home.codex, tell=tell, progress=progress)
             stack.push_async_callback(login.close)
-            await login.open()
-            settings = merged(login.config, settings)
-            self.login = login
+            try:
+                await login.open()
+            except NoLoginError:
+                if spec.seed or not spec.plain:
+                    raise
+                # The person logs in there.
+            else:
+                settings = merged(login.config, settings)
+                self.login = login
         if spec.replay:
             from codex_nb.replay.model import ReplayModel, load_replay
 
@@ -114,7 +149,8 @@ class Launch:
         await self._home.lay_out(
             host, config=settings, files=files, cwd=spec.cwd, trusted=not foreign
         )
-        await prime(program, host, self._home, session=spec.id)
+        if not spec.plain:
+            await prime(program, host, self._home, session=spec.id)
         env = self._home.environment(
             _with_this_python(os.environ),
             spec.env,
@@ -122,6 +158,9 @@ class Launch:
             session=spec.id,
             offline=bool(spec.replay) and not spec.network,
         )
+        # Of this start alone: what is left of an earlier one may end when this one runs already.
+        start = os.urandom(8).hex()
+        env |= {START_VARIABLE: start}
         await self._keep_path(env["PATH"])
         if spec.sandbox != "danger-full-access":
             progress("Trying the sandbox")
@@ -129,7 +168,11 @@ class Launch:
         roots = (spec.cwd, *spec.allow, self._home.tmp)
         self._leftovers = await Leftovers.look(host, roots)
         self.leftovers = self._leftovers.to_json()
+        if spec.plain:
+            self.started = Started(program=program, env=env, socket="")
+            return None
         progress("Starting Codex")
+        socket = self._socket()
         server = await AppServer.start(
             host,
             program,
@@ -137,11 +180,25 @@ class Launch:
             env=env,
             start_timeout=spec.start_timeout.total_seconds(),
             client_version=__version__,
+            listen=socket,
+            mark=f"{START_VARIABLE}={start}",
         )
         stack.push_async_callback(server.close)
+        self.started = Started(program=program, env=env, socket=socket)
         if self.login is not None:
             await self.login.hand_over(server)
         return server
+
+    def _socket(self) -> str:
+        """Where codex is to listen; "" where commands could reach it, or the terminal's sockets.
+
+        Checked with codex 0.142.5, 0.163.0 and 0.169.0: commands that may not use the network
+        connect to no unix socket. With the network, only codex's own socket is kept from them, and
+        only since 0.163.
+        """
+        if self._spec.network:
+            return ""
+        return str(socket_folder(self._home.folder) / CODEX_SOCKET)
 
     async def _folder_with_settings(self) -> str:
         """The folder that brings settings of its own, of those from which codex would take them.
@@ -175,12 +232,22 @@ class Launch:
             params["model"] = self._spec.model
         return params
 
+    async def has_own_login(self) -> bool:
+        """Whether a person logged in to codex itself, which no seed knows of."""
+        path = f"{self._home.codex}/{AUTH_FILE}"
+        return self._spec.plain and self.login is None and await self._host.exists(path)
+
     async def clean_up(self) -> None:
-        """Remove what codex left: processes, empty folders, its home but for the rollouts."""
+        """Remove what codex left: processes, empty folders, its home but for the rollouts.
+
+        A login that a person made in it stays as well, so that it can still be captured.
+        """
         kill_marked_processes(self._spec.id)
+        remove_sockets(self._home.folder)
         if self._leftovers is not None:
             await self._leftovers.remove(self._host)
-        keep_login = self.login is not None and self.login.is_left
+        keep_login = await self.has_own_login()
+        keep_login |= self.login is not None and self.login.is_left
         try:
             await self._home.prune(self._host, keep_login=keep_login)
         except HostError:

@@ -5,8 +5,8 @@ It is handed to codex in one of two ways:
 * Tokens in memory, for a ChatGPT login: codex gets an access token and asks for another one when
   that is refused. The refresh token stays here, and there is one refresher. Checked against codex
   0.142.5, 0.163.0 and 0.169.0.
-* A planted auth.json, for an API key, and where codex is to hold the login itself: a watcher saves
-  what codex makes of it, for the last time when codex has ended.
+* A planted auth.json, for an API key, and where codex is to hold the login itself, as it does in a
+  plain terminal: a watcher saves what codex makes of it, for the last time when codex has ended.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from codex_nb.errors import (
     HostError,
     LeaseLostError,
     LoginError,
+    NoLoginError,
     SeedNotFoundError,
     StoreError,
 )
@@ -184,7 +185,7 @@ class SessionLogin:
         spec = self._spec
         async with AsyncExitStack() as stack:
             if not spec.seed and not _has_store(spec):
-                raise LoginError("There is no login for Codex yet.", hint=_HOW_TO)
+                raise NoLoginError("There is no login for Codex yet.", hint=_HOW_TO)
             seeds = await stack.enter_async_context(Seeds(spec.seeds))
             if seeds.warning:
                 self._tell("warning", seeds.warning, "")
@@ -202,7 +203,7 @@ class SessionLogin:
                     on_wait=self._say_who,
                 )
             )
-            if spec.login_file or self._held.login.kind == "apikey":
+            if spec.login_file or spec.plain or self._held.login.kind == "apikey":
                 await self._plant(seeds, self._held)
             self._ready.set_result(None)
             await self._serve()
@@ -253,7 +254,8 @@ def only_one(seeds: Sequence[Seed]) -> str:
     """The seed that is meant when nobody says which: the one called "default", or the only one.
 
     Raises:
-        LoginError: There is none, or more than one.
+        NoLoginError: There is none.
+        LoginError: There is more than one.
     """
     usable = [seed for seed in seeds if seed.status in (Status.ALIVE, Status.SUSPECT)]
     names = [seed.name for seed in usable]
@@ -261,7 +263,7 @@ def only_one(seeds: Sequence[Seed]) -> str:
         return "default"
     if not names:
         dead = f" {seeds[0].name} is {seeds[0].status}: {seeds[0].reason}." if seeds else ""
-        raise LoginError(f"There is no login that works.{dead}", hint=_HOW_TO)
+        raise NoLoginError(f"There is no login that works.{dead}", hint=_HOW_TO)
     if len(names) > 1:
         raise LoginError(
             f"There are {len(names)} logins, and the cell does not say which.",

@@ -15,7 +15,7 @@ from codex_nb.protocol.values import obj, objects_of, text_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from codex_nb.protocol.messages import Json, JsonObject
+    from codex_nb.protocol.messages import Json, JsonObject, Notification
 
 _MAX_PAGES = 50
 _NEAR = 8
@@ -32,6 +32,7 @@ class Models:
     Attributes:
         model: The chosen model, or "".
         effort: The chosen effort, or "".
+        used: Model and effort that codex said last that it uses.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Models:
         self.effort = effort
         self._request = request
         self._known: list[JsonObject] | None = None
+        self.used = ("", "")
 
     async def offered(self) -> list[JsonObject]:
         """The models to choose from, as docs/architecture.md describes them.
@@ -79,6 +81,21 @@ class Models:
     def use(self, model: str, effort: str) -> None:
         """Go on with a model and an effort; "" leaves what was chosen before."""
         self.model, self.effort = model or self.model, effort or self.effort
+
+    def follow(self, message: Notification) -> None:
+        """Go on with what codex says that the thread uses: a terminal may have chosen it."""
+        if message.method == "thread/settings/updated":
+            settings = obj(message.params.get("threadSettings"))
+            model, effort = text_of(settings.get("model")), text_of(settings.get("effort"))
+            if self.used != (model, effort):
+                self.use(model, effort)
+            self.used = model, effort
+
+    async def tell(self, thread: str) -> None:
+        """Show a terminal what was chosen; codex itself would tell it with the next turn only."""
+        await self._request(
+            "thread/settings/update", {"threadId": thread, **self.turn_params("", "")}
+        )
 
     def turn_params(self, model: str, effort: str) -> JsonObject:
         """The parameters of a turn that asks for these itself, or for nothing by ""."""

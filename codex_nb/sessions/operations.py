@@ -10,7 +10,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from codex_nb.errors import CodexNBError, UsageError
+from codex_nb.errors import CodexNBError, SessionError, UsageError
 from codex_nb.protocol.approvals import Decision
 from codex_nb.protocol.values import obj, text_of
 from codex_nb.sessions.line import Prompt
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from codex_nb.protocol.messages import Json, JsonObject
     from codex_nb.sessions.session import Session
     from codex_nb.sessions.uploads import Upload
+
+_OF_A_CONVERSATION = ("send", "steer", "unqueue", "interrupt", "answer", "models", "select")
 
 
 class Operations:
@@ -44,6 +46,11 @@ class Operations:
             "answer": self._answer,
             "models": self._models,
             "select": self._select,
+            "open_terminal": self._open_terminal,
+            "close_terminal": self._close_terminal,
+            "type": self._type,
+            "key": self._key,
+            "terminal": self._terminal,
             "close": self._close,
         }
 
@@ -64,6 +71,11 @@ class Operations:
             )
         if name != "close":
             self._session.check_open()
+        if name in _OF_A_CONVERSATION and self._session.spec.plain:
+            raise SessionError(
+                "This session is a terminal without a conversation.",
+                hint="Type in the terminal, or with run.type().",
+            )
         return await operation(message)
 
     async def _send(self, message: JsonObject) -> JsonObject:
@@ -119,7 +131,9 @@ class Operations:
                 await session.turns.steer(f"I declined this: {reason.strip()}")
             except CodexNBError:
                 # The turn ended in between. What was said must not be lost.
-                session.warn("The reason did not reach Codex: its turn had ended.")
+                session.record.notice(
+                    "warning", "The reason did not reach Codex: its turn had ended."
+                )
         return {}
 
     async def _models(self, _message: JsonObject) -> JsonObject:
@@ -134,8 +148,32 @@ class Operations:
             text_of(message.get("effort")),
             current=(text_of(shown.get("model")), text_of(shown.get("effort"))),
         )
+        if session.terminal.is_open:
+            await session.models.tell(session.turns.thread)
         session.show_model()
         return {}
+
+    async def _open_terminal(self, _message: JsonObject) -> JsonObject:
+        await self._session.terminal.open()
+        return {}
+
+    async def _close_terminal(self, _message: JsonObject) -> JsonObject:
+        await self._session.terminal.close()
+        return {}
+
+    async def _type(self, message: JsonObject) -> JsonObject:
+        submit = message.get("submit") is True
+        await self._session.terminal.paste(text_of(message.get("text")), submit=submit)
+        return {}
+
+    async def _key(self, message: JsonObject) -> JsonObject:
+        await self._session.terminal.key(text_of(message.get("key")))
+        return {}
+
+    async def _terminal(self, message: JsonObject) -> JsonObject:
+        return await self._session.terminal.viewer(
+            "view" if message.get("mode") == "view" else "write"
+        )
 
     async def _close(self, _message: JsonObject) -> JsonObject:
         self._session.close()

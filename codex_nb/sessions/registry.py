@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import stat
 import subprocess
 import time
 from contextlib import suppress
@@ -20,8 +19,10 @@ from typing import TYPE_CHECKING
 
 from codex_nb.codex.home import SessionHome
 from codex_nb.codex.sandbox import Leftovers
-from codex_nb.errors import SessionError, UsageError
+from codex_nb.errors import SessionError
 from codex_nb.sessions.processes import is_alive, kill_marked_processes
+from codex_nb.sessions.roots import make_private
+from codex_nb.sessions.sockets import remove_sockets
 from codex_nb.sessions.spare import order_of, start_process, take_spare
 
 if TYPE_CHECKING:
@@ -102,60 +103,10 @@ class SessionEntry:
         """Its log."""
         return Path(self.folder, EVENTS)
 
-
-def default_root() -> Path:
-    """The folder of all sessions of this user: `<jupyter_runtime_dir>/codex-nb`."""
-    from jupyter_core.paths import jupyter_runtime_dir
-
-    return Path(jupyter_runtime_dir(), "codex-nb")
-
-
-def fallback_root() -> Path:
-    """The folder for sessions whose writable folders contain the default one."""
-    return Path("/var/tmp", f"codex-nb-{os.getuid()}")  # noqa: S108 - created 0700, its owner is checked
-
-
-def root_for(default: Path, writable: tuple[str, ...]) -> Path:
-    """The folder in which a session with these writable folders may live.
-
-    Codex's own configuration, the login and the socket must not be within reach of the commands
-    that it runs.
-
-    Raises:
-        UsageError: Every candidate lies inside a writable folder.
-    """
-    roots = [Path(path).resolve() for path in writable]
-    for candidate in (default, fallback_root()):
-        if not any(candidate.resolve().is_relative_to(root) for root in roots):
-            return candidate
-    raise UsageError(
-        f"Codex would be allowed to write everywhere below {roots[0]}, "
-        "its own configuration included.",
-        hint="Give a smaller folder with --cwd, or set CodexNB.state_dir to a folder "
-        "outside of it.",
-    )
-
-
-def make_private(folder: Path) -> None:
-    """Make a folder that only its owner reads, or check the one that is there.
-
-    Raises:
-        SessionError: It belongs to somebody else, or cannot be made.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise SessionError(
-                f"{folder} exists and is not a folder of yours.",
-                hint="Set CodexNB.state_dir to a folder of your own.",
-            )
-        folder.chmod(0o700)
-    except OSError as exc:
-        raise SessionError(
-            f"The folder of the sessions cannot be made: {exc}.",
-            hint="Set CodexNB.state_dir to a folder that you can write.",
-        ) from exc
+    @property
+    def has_rollout(self) -> bool:
+        """Whether codex wrote its thread down; without a turn it has not, and cannot resume it."""
+        return any(Path(self.folder, "codex", "sessions").rglob("rollout-*.jsonl"))
 
 
 def write_entry(entry: SessionEntry) -> None:
@@ -207,6 +158,7 @@ def swept(entry: SessionEntry) -> SessionEntry:
     if entry.leftovers:
         Leftovers.from_json(entry.leftovers).remove_now()
     entry.socket.unlink(missing_ok=True)
+    remove_sockets(entry.folder)
     SessionHome(entry.folder).prune_now()
     write_entry(entry)
     return entry

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
@@ -24,15 +23,16 @@ from codex_nb.errors import (
     SessionError,
     first_error,
 )
-from codex_nb.protocol.grants import Bounds
 from codex_nb.protocol.messages import Notification, ServerRequest
 from codex_nb.protocol.transcript import TranscriptReducer
-from codex_nb.protocol.values import obj, objects_of, text_of
-from codex_nb.sessions.desk import ApprovalDesk, span_of
+from codex_nb.protocol.values import obj, text_of
+from codex_nb.sessions.desk import ApprovalDesk
+from codex_nb.sessions.idle import IdleClock
 from codex_nb.sessions.launch import REFRESH_METHOD, Launch
 from codex_nb.sessions.models import Models
 from codex_nb.sessions.operations import Operations
-from codex_nb.sessions.registry import HOST_IS_GONE
+from codex_nb.sessions.record import Record
+from codex_nb.sessions.terminal import SessionTerminal
 from codex_nb.sessions.turns import Turns
 from codex_nb.sessions.uploads import Uploads
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from codex_nb.codex.app_server import AppServer
     from codex_nb.hosts.base import Host
     from codex_nb.protocol.messages import Json, JsonObject, Message
+    from codex_nb.sessions.launch import Started
     from codex_nb.sessions.spec import SessionSpec
 
 logger = logging.getLogger(__name__)
@@ -59,10 +60,12 @@ class Session:
 
     Attributes:
         spec: What the session is to be.
+        record: What its transcript says of the session itself.
         operations: What clients ask of it.
         turns: Its turns, and the messages that wait.
         desk: Its open approvals.
         models: What it can use, and what was chosen.
+        terminal: What shows codex's own program on its thread, when somebody asks for it.
     """
 
     def __init__(
@@ -78,12 +81,13 @@ class Session:
         self._host = host
         self._emit = emit
         self._reducer = TranscriptReducer(transcript)
+        self.record = Record(spec, host.name, self._reducer, emit)
         self._launch = Launch(spec, folder, host)
         self.desk = ApprovalDesk(
             self._reducer,
             emit,
             host=host.name,
-            bounds=_bounds_of(spec),
+            bounds=spec.bounds,
             limit=spec.approval_timeout,
             unattended=spec.unattended,
             on_expiry=self._spawn,
@@ -96,8 +100,14 @@ class Session:
         self.operations = Operations(self, Uploads(folder, host))
         self._server: AppServer | None = None
         self._tasks: asyncio.TaskGroup | None = None
-        self._idle: asyncio.TimerHandle | None = None
+        self._idle = IdleClock(spec.idle_timeout, lambda: self.close("idle"))
+        self.terminal = SessionTerminal(
+            spec, folder, host,
+            show=self._show_terminal,
+codex=self._codex, request=self._request, thread=lambda: self.turns.thread,
+        )  # fmt: skip
         self._closing = asyncio.Event()
+        self._is_decided = asyncio.Event()  # codex has a thread, or never will
         self.ended = ""
         """Why the session ended: "closed", "idle" or "failed"; "" while it runs."""
 
@@ -116,23 +126,9 @@ class Session:
 
         A failure ends up in the transcript and not in an exception; any exception is a bug.
         """
-        # What a session host that was killed had under way is not under way any more.
-        self._emit(self._reducer.close_open(status="failed", error=HOST_IS_GONE, at=time.time()))
-        stale = objects_of(self._reducer.transcript["queue"])
-        self._emit(self._reducer.queue([]))
-        for message in stale:
-            self.turns.put_over("failed", HOST_IS_GONE, text_of(message.get("text")))
-        self._session(
-            **self.spec.described(),
-            host=self._host.name,
-            status="starting",
-            detail="Starting Codex",
-            hint="",
-            ended=None,
-            ended_at=None,
-            created_at=time.time(),
-            pid=os.getpid(),
-        )
+        self.record.begin(self.turns)
+        if self.spec.plain:
+            self.terminal.announce()
         try:
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self._launch.clean_up)
@@ -147,23 +143,12 @@ class Session:
                 )
             )
             logger.exception("a bug ended the session", extra={"codex_session": self.spec.id})
+        self._is_decided.set()
         self.desk.close()
-        self._stop_clocks()
+        self.turns.stop_clock()
+        self._idle.stop()
         self._server = None
-        failed = self.ended == "failed"
-        session = obj(self._reducer.transcript["session"])
-        why: JsonObject = {
-            "kind": "ended",
-            "message": session.get("detail"),
-            "hint": session.get("hint"),
-        }
-        over: tuple[str, JsonObject | None] = ("failed", why) if failed else ("interrupted", None)
-        self._emit(self._reducer.close_open(status=over[0], error=over[1], at=time.time()))
-        self.turns.abandon(*over)
-        self._session(
-            status="failed" if failed else "closed", ended=self.ended or "closed",
-            ended_at=time.time(), **({"detail": self._why_idle()} if self.ended == "idle" else {}),
-        )  # fmt: skip
+        self.record.end(self.ended or "closed", self.turns)
 
     def close(self, ended: str = "closed") -> None:
         """End the session; `run` returns when everything is cleaned up. Idempotent."""
@@ -186,10 +171,10 @@ class Session:
             await asyncio.gather(closing, starting, return_exceptions=True)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            works = [
-                tasks.create_task(self._pump(server), name="messages"),
-                tasks.create_task(self.turns.play(self.refresh), name="turns"),
-            ]
+            works = []
+            if server is not None:
+                works.append(tasks.create_task(self._pump(server), name="messages"))
+                works.append(tasks.create_task(self.turns.play(self.refresh), name="turns"))
             if self._launch.login is not None:
                 works.append(tasks.create_task(self._launch.login.guard(), name="login"))
             self.refresh()
@@ -200,13 +185,24 @@ class Session:
                 work.cancel()
         self._tasks = None
 
-    async def _start(self, stack: AsyncExitStack) -> AppServer:
+    async def _start(self, stack: AsyncExitStack) -> AppServer | None:
         server = await self._launch.start(
-            stack, progress=lambda text: self._session(detail=text), tell=self._notice
+            stack, progress=lambda text: self.record.put(detail=text), tell=self.record.notice
         )
+        stack.push_async_callback(self.terminal.close)
         self._server = server
         if self._launch.login is not None:
-            self._session(seed=self._launch.login.name)
+            self.record.put(seed=self._launch.login.name)
+        if server is not None:
+            await self._open_thread()
+        self.record.put(detail="", codex_version=self._launch.version)
+        self._is_decided.set()
+        text, hint = self._launch.warning
+        if text:
+            self.record.notice("warning", text, hint)
+        return server
+
+    async def _open_thread(self) -> None:
         params = self._launch.thread_params()
         if self.spec.resume:
             params["threadId"] = self.spec.resume
@@ -214,15 +210,12 @@ class Session:
         method = "thread/resume" if self.spec.resume else "thread/start"
         result = obj(await self._request(method, params))
         self.turns.thread = str(obj(result.get("thread")).get("id", ""))
-        self._session(
-            detail="", thread_id=self.turns.thread, codex_version=self._launch.version,
+        self.models.used = text_of(result.get("model")), text_of(result.get("reasoningEffort"))
+        self.record.put(
+            thread_id=self.turns.thread,
             model=self.models.model or result.get("model"),
             effort=self.models.effort or result.get("reasoningEffort"),
-        )  # fmt: skip
-        text, hint = self._launch.warning
-        if text:
-            self._notice("warning", text, hint)
-        return server
+        )
 
     async def _pump(self, server: AppServer) -> None:
         async for message in server.messages():
@@ -249,6 +242,7 @@ class Session:
         thread = self.turns.thread
         if isinstance(message, Notification) and message.params.get("threadId") == thread:
             self.turns.take(message)
+            self.models.follow(message)
             if message.method in ("turn/started", "turn/completed", "serverRequest/resolved"):
                 self.desk.tidy()
                 self.refresh()
@@ -265,36 +259,33 @@ class Session:
             status = "running"
         else:
             status = "idle"
-        self._session(status=status)
-        limit = self.spec.idle_timeout.total_seconds()
-        if status != "idle" and self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-        elif status == "idle" and self._idle is None and limit:
-            self._idle = asyncio.get_running_loop().call_later(limit, self.close, "idle")
+        self.record.put(status=status)
+        # What happens in a plain terminal is not told: it counts as busy while it is open.
+        is_busy = self.spec.plain and self.terminal.is_open
+        self._idle.update(is_idle=status == "idle" and not is_busy)
 
     def _fail(self, error: CodexNBError) -> None:
         logger.warning("session failed", extra={"codex_session": self.spec.id})
         self.ended = "failed"
-        self._session(detail=error.message, hint=error.hint)
-
-    def _why_idle(self) -> str:
-        return f"Ended after {span_of(self.spec.idle_timeout)} without a turn; send again to go on."
+        self.record.put(detail=error.message, hint=error.hint)
 
     def show_model(self) -> None:
         """Say in the transcript which model and effort were chosen."""
         chosen = {"model": self.models.model, "effort": self.models.effort}
-        self._session(**{key: value for key, value in chosen.items() if value})
+        self.record.put(**{key: value for key, value in chosen.items() if value})
 
-    def warn(self, text: str) -> None:
-        """Tell the person something that is part of no turn."""
-        self._notice("warning", text)
+    def _show_terminal(self, terminal: JsonObject) -> None:
+        self.record.put(terminal=terminal)
+        self.refresh()
+        if terminal["status"] == "ended":
+            self._spawn(self._tell_of_login())
 
-    def _session(self, **values: Json) -> None:
-        self._emit(self._reducer.session(**values))
-
-    def _notice(self, level: str, text: str, hint: str = "") -> None:
-        self._emit(self._reducer.notice(level, text, hint=hint, at=time.time()))
+    async def _tell_of_login(self) -> None:
+        if await self._launch.has_own_login():
+            hint = f"Keep it as a seed with `%codex_seed capture {self.spec.name}`."
+            self.record.notice(
+                "info", "You logged in to Codex in this session.", hint, key="own login"
+            )
 
     def _spawn(self, work: Awaitable[None]) -> None:
         async def guarded() -> None:
@@ -303,12 +294,6 @@ class Session:
 
         if self._tasks is not None:
             self._tasks.create_task(guarded())
-
-    def _stop_clocks(self) -> None:
-        self.turns.stop_clock()
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
 
     def check_open(self) -> None:
         """Refuse what comes too late.
@@ -331,12 +316,14 @@ class Session:
             raise SessionError("Codex is still starting.", hint="Wait until run.status is idle.")
         return self._server
 
+    async def _codex(self) -> Started:
+        """The codex that runs, as soon as it has a thread."""
+        await self._is_decided.wait()
+        self.check_open()
+        if self._launch.started is None:
+            raise SessionError("Codex did not start.", hint="Look at run.error.")
+        return self._launch.started
+
     async def _request(self, method: str, params: JsonObject) -> Json:
         limit = self.spec.start_timeout.total_seconds()
         return await self.running_server().request(method, params, timeout=limit)
-
-
-def _bounds_of(spec: SessionSpec) -> Bounds:
-    """What commands may do unasked, for the sentences of an approval."""
-    writable = (spec.cwd, *spec.allow) if spec.sandbox == "workspace-write" else ()
-    return Bounds(sandbox=spec.sandbox, ask=spec.ask, writable=writable)

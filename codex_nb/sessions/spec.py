@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from codex_nb.codex.posture import Ask, Posture, Sandbox
 from codex_nb.errors import ProtocolError, UsageError
+from codex_nb.protocol.grants import Bounds
 from codex_nb.seeds.settings import SeedSettings
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class SessionSpec:
         login_file: Whether codex holds the login itself, in an auth.json, instead of asking the
             session host for access tokens. An API key always is in a file.
         codex: Configured path of the program, or "" to look for it.
+        tmux: Configured path of tmux, or "" to look for it.
+        ttyd: Configured path of ttyd, or "" to look for it.
+        plain: Codex's interactive program alone, without the app-server and without a conversation:
+            to log in to it, and for versions that are too old for a conversation.
         unattended: Nobody can be asked: every approval is declined at once.
         turn_timeout: A turn that takes longer is interrupted; zero means no limit.
         idle_timeout: Time without a turn after which the session ends; zero means never.
@@ -83,6 +88,9 @@ class SessionSpec:
     seed_wait: timedelta = timedelta(minutes=1)
     login_file: bool = False
     codex: str = ""
+    tmux: str = ""
+    ttyd: str = ""
+    plain: bool = False
     unattended: bool = False
     turn_timeout: timedelta = timedelta(0)
     idle_timeout: timedelta = timedelta(hours=1)
@@ -97,6 +105,12 @@ class SessionSpec:
         return Posture(
             sandbox=self.sandbox, network=self.network, writable_roots=self.allow, ask=self.ask
         )
+
+    @property
+    def bounds(self) -> Bounds:
+        """What commands may do unasked, for the sentences of an approval."""
+        writable = (self.cwd, *self.allow) if self.sandbox == "workspace-write" else ()
+        return Bounds(sandbox=self.sandbox, ask=self.ask, writable=writable)
 
     @property
     def needs_login(self) -> bool:
@@ -126,6 +140,13 @@ class SessionSpec:
         if self.replay and self.seed:
             raise UsageError(
                 "--replay and --seed contradict each other: a replay needs no login.",
+                hint="Leave one of the two out.",
+            )
+        if self.plain and self.network:
+            # Its keyboard is a socket, and with the network commands reach sockets.
+            raise UsageError(
+                "--plain and --network contradict each other: commands that may use the network "
+                "could type in the terminal.",
                 hint="Leave one of the two out.",
             )
         self.seeds.check()
@@ -164,6 +185,7 @@ class SessionSpec:
             "effort": self.effort or None,
             "sandbox": self.sandbox,
             "network": self.network,
+            "plain": self.plain,
             "ask": self.ask,
             "replay": Path(self.replay).stem,
             "seed": self.seed,
@@ -179,6 +201,7 @@ class SessionSpec:
             "ask": self.ask,
             "replay": self.replay,
             "seed": self.seed,
+            "plain": self.plain,
             "env": sorted(self.env),
             "settings": hashlib.sha256(settings).hexdigest(),
         }

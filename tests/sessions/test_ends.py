@@ -35,7 +35,7 @@ async def ended(entry: SessionEntry) -> None:
 def codex_of(rig: Rig) -> int:
     """The process id of the app-server."""
     found = processes_below(rig.root.parent)
-    (server,) = [process.pid for process in found if process.command.endswith(" app-server")]
+    (server,) = [process.pid for process in found if " app-server --listen " in process.command]
     return server
 
 

@@ -15,12 +15,10 @@ from codex_nb.sessions.client import SessionClient
 from codex_nb.sessions.log import read_events
 from codex_nb.sessions.processes import is_alive
 from codex_nb.sessions.registry import (
-    fallback_root,
     list_sessions,
-    make_private,
-    root_for,
     spawn,
 )
+from codex_nb.sessions.roots import fallback_root, make_private, root_for
 from tests.support.processes import processes_below
 from tests.support.programs import write_program
 from tests.support.sessions import LIMIT, Rig, command, obj, say
@@ -89,7 +87,7 @@ def test_a_machine_without_a_sandbox_is_told(
 
 
 def test_a_codex_that_says_nothing_is_told(rig: Rig, tmp_path: Path) -> None:
-    script = f'case "$1" in app-server) [ $# = 1 ] && exit 3;; esac; exec {rig.program.path} "$@"'
+    script = f'case "$1" in app-server) [ $# = 3 ] && exit 3;; esac; exec {rig.program.path} "$@"'
     mute = str(write_program(tmp_path / "mute/codex", script))
     detail, hint = run(failure(rig, codex=mute, sandbox="danger-full-access"))
     assert "codex app-server ended with exit status 3" in detail

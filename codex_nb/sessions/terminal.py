@@ -1,0 +1,247 @@
+"""The terminal of a session: codex's interactive program in tmux.
+
+It is on the thread of the session or, in a plain one, all that there is.
+
+It is opened when somebody asks for it and may be left and opened again. Viewers come and go by
+ttyd, which is started for the first of them and shows what tmux holds, so no viewer ends anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
+
+from codex_nb.codex.cache import cache_folder
+from codex_nb.errors import CodexNBError, HostError, SessionError
+from codex_nb.sessions.sockets import socket_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from codex_nb.hosts.base import Host
+    from codex_nb.protocol.messages import Json, JsonObject
+    from codex_nb.sessions.launch import Started
+    from codex_nb.sessions.spec import SessionSpec
+    from codex_nb.terminal.tmux import Tmux
+    from codex_nb.terminal.ttyd import Ttyd
+
+Mode = Literal["write", "view"]
+
+MARK_VARIABLE = "CODEX_NB_TERMINAL"
+"""Environment variable that marks every process of one terminal, and of nothing else."""
+
+_TERM = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+_SCREEN_LIMIT = 20_000
+_QUIT_GRACE = 1.0
+"""Seconds that codex has to quit by itself; it needs some 50 ms, and a dialog keeps it."""
+
+
+class SessionTerminal:
+    """At most one terminal, and what shows it.
+
+    Args:
+        spec: The session.
+        folder: The session folder.
+        host: Where it runs.
+        show: Takes what the transcript says of the terminal.
+        codex: Waits for the codex that runs, or tells why there is none.
+        request: Asks codex something and returns its answer.
+        thread: The id of the thread.
+    """
+
+    def __init__(
+        self,
+        spec: SessionSpec,
+        folder: str,
+        host: Host,
+        *,
+        show: Callable[[JsonObject], None],
+        codex: Callable[[], Awaitable[Started]],
+        request: Callable[[str, JsonObject], Awaitable[Json]],
+        thread: Callable[[], str],
+    ) -> None:
+        self._spec = spec
+        self._folder = folder
+        self._host = host
+        self._show = show
+        self._codex = codex
+        self._request = request
+        self._thread = thread
+        self._env: dict[str, str] = {}
+        self._tmux: Tmux | None = None
+        self._ttyd: dict[Mode, Ttyd] = {}
+        self._watching: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a terminal runs."""
+        return self._tmux is not None
+
+    def announce(self) -> None:
+        """Say that there will be one, which is all that the session shows."""
+        self._tell("starting")
+
+    async def open(self) -> None:
+        """Start the terminal, unless one runs.
+
+        Raises:
+            SessionError: Codex does not run, or cannot be joined.
+            HostError: There is no tmux, or it does not start.
+        """
+        async with self._changing:
+            if self._tmux is not None:
+                return
+            started = await self._codex()
+            if not (started.socket or self._spec.plain):
+                raise SessionError(
+                    "There is no terminal beside --network: commands that may use the network "
+                    "could type in it.",
+                    hint="Leave --network out to have a terminal.",
+                )
+            self._tell("starting")
+            try:
+                self._tmux = await self._start(started)
+            except CodexNBError as exc:
+                self._tell("failed", detail=exc.message)
+                raise
+            self._tell("running")
+            self._watching = asyncio.create_task(self._watch(self._tmux), name="terminal")
+
+    async def close(self) -> None:
+        """Tell codex in the terminal to quit, wait for that, and end the rest. Idempotent."""
+        async with self._changing:
+            if self._tmux is not None:
+                # Ctrl+C, the other way to quit, would cancel a turn that asks for an approval.
+                await self._tmux.end(keys=("C-d",), grace=_QUIT_GRACE)
+        if self._watching is not None:
+            await self._watching
+
+    async def paste(self, text: str, *, submit: bool) -> None:
+        """Type a text for the person.
+
+        Raises:
+            UsageError: There is nothing to type, or too much.
+            SessionError: No terminal runs, or it takes no message now.
+        """
+        await self._running().paste(text, submit=submit)
+
+    async def key(self, name: str) -> None:
+        """Press a key for the person.
+
+        Raises:
+            UsageError: There is no such key.
+            SessionError: No terminal runs.
+        """
+        await self._running().key(name)
+
+    async def viewer(self, mode: Mode) -> JsonObject:
+        """What a server needs to show the terminal: a socket of ttyd and the page that ttyd has.
+
+        Raises:
+            SessionError: No terminal runs.
+            HostError: There is no ttyd, or it does not start.
+        """
+        from codex_nb.terminal.page import page_of
+        from codex_nb.terminal.ttyd import Ttyd, find_ttyd
+
+        async with self._changing:
+            tmux = self._running()
+            program = find_ttyd(self._spec.ttyd)
+            page = await page_of(self._host, program, f"{cache_folder()}/ttyd/pages")
+            found = self._ttyd.pop(mode, None)
+            if found is not None and not await self._answers(found):
+                await found.close()
+                found = None
+            self._ttyd[mode] = found or await Ttyd.start(
+                self._host,
+                program,
+                socket=f"{self._place()}/{mode}.sock",
+                argv=tmux.attach_argv(read_only=mode == "view"),
+                writable=mode == "write",
+                env=self._env,
+                mark=_new_mark(),
+            )
+            return {"socket": self._ttyd[mode].socket, "page": page}
+
+    async def _answers(self, ttyd: Ttyd) -> bool:
+        try:
+            channel = await self._host.connect(ttyd.socket)
+        except HostError:
+            return False
+        await channel.close()
+        return True
+
+    async def _start(self, started: Started) -> Tmux:
+        from codex_nb.terminal.codex_tui import refusal, tui_argv
+        from codex_nb.terminal.tmux import Tmux
+
+        place = self._place()
+        await self._host.make_folder(place)
+        thread = self._thread()
+        if started.socket:
+            # Codex lets others join a thread from its first record on; its name is one as well.
+            naming: JsonObject = {"threadId": thread, "name": self._spec.name}
+            await self._request("thread/name/set", naming)
+        argv = tui_argv(
+            started.program,
+            cwd=self._spec.cwd,
+            posture=self._spec.posture,
+            model=self._spec.model,
+            remote=started.socket,
+            resume=thread,
+        )
+        self._env = {**started.env, **_TERM}
+        return await Tmux.start(
+            self._host,
+            program=self._spec.tmux or "tmux",
+            folder=place,
+            argv=argv,
+            cwd=self._spec.cwd,
+            env=self._env,
+            mark=_new_mark(),
+            refusal=refusal,
+        )
+
+    async def _watch(self, tmux: Tmux) -> None:
+        """Wait until codex was left, and tell what was last seen of it."""
+        status = await tmux.wait()
+        async with self._changing:
+            await tmux.end(keys=())
+            screen = ""
+            if status != 0:  # what a codex says that was left in peace is for shells
+                with suppress(HostError):
+                    screen = (await tmux.screen())[-_SCREEN_LIMIT:]
+            for ttyd in self._ttyd.values():
+                await ttyd.close()
+            self._ttyd.clear()
+            self._tmux = None
+        detail = "" if status == 0 else f"Codex in the terminal ended with exit status {status}."
+        self._tell("ended", exit_status=status, detail=detail, screen=screen)
+
+    def _place(self) -> str:
+        return str(socket_folder(self._folder) / "terminal")
+
+    def _running(self) -> Tmux:
+        if self._tmux is None:
+            raise SessionError("No terminal is open.", hint="Open one with run.terminal().")
+        return self._tmux
+
+    def _tell(
+        self, status: str, *, exit_status: Json = None, detail: str = "", screen: str = ""
+    ) -> None:
+        self._show(
+            {
+                "status": status,
+                "kind": "plain" if self._spec.plain else "thread",
+                "exit_status": exit_status,
+                "detail": detail,
+                "screen": screen,
+            }
+        )
+
+
+def _new_mark() -> str:
+    return f"{MARK_VARIABLE}={os.urandom(8).hex()}"
