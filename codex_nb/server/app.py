@@ -20,6 +20,15 @@ from codex_nb.server.rest import BundleHandler, InterruptHandler, SessionHandler
 from codex_nb.server.sessions import Sessions
 from codex_nb.server.sockets import OpenSockets
 from codex_nb.server.stream import SessionSocket
+from codex_nb.server.terminal import (
+    TerminalOpener,
+    TerminalPage,
+    TerminalSocket,
+    TerminalToken,
+    ViewerPage,
+    ViewerSocket,
+    ViewerToken,
+)
 from codex_nb.server.watch import WatchSocket
 
 if TYPE_CHECKING:
@@ -31,13 +40,22 @@ VARIABLE = "CODEX_NB_SERVER"
 EVENT_SCHEMA = Path(__file__).with_name("events.yaml")
 
 _SESSION = r"codex-nb/sessions/(?P<session>[^/]+)"
+# ttyd's page finds its other two addresses beside its own, so that ends with a slash.
+_TERMINAL = r"codex-nb/terminal/(?P<session>[^/]+)/"
 ROUTES = (
     (r"codex-nb/sessions", SessionsHandler),
     (_SESSION, SessionHandler),
     (_SESSION + r"/interrupt", InterruptHandler),
+    (_SESSION + r"/terminal", TerminalOpener),
     (_SESSION + r"/bundle", BundleHandler),
     (_SESSION + r"/events", SessionSocket),
     (r"codex-nb/watch", WatchSocket),
+    (_TERMINAL, TerminalPage),
+    (_TERMINAL + r"token", TerminalToken),
+    (_TERMINAL + r"ws", TerminalSocket),
+    (_TERMINAL + r"view/", ViewerPage),
+    (_TERMINAL + r"view/token", ViewerToken),
+    (_TERMINAL + r"view/ws", ViewerSocket),
 )
 """Patterns below the server's base_url."""
 
@@ -102,11 +120,8 @@ class CodexNBServer(ExtensionApp):
         """Add the routes, and begin to look whether a turn runs."""
         self._sockets = OpenSockets()
         self._sessions = Sessions(state_dir=self.state_dir, answer_timeout=self.answer_timeout)
-        shared = {"sessions": self._sessions}
-        with_sockets = {**shared, "sockets": self._sockets}
-        for pattern, handler in ROUTES:
-            is_socket = handler in (SessionSocket, WatchSocket)
-            self.handlers.append((pattern, handler, with_sockets if is_socket else shared))
+        shared = {"sessions": self._sessions, "sockets": self._sockets}
+        self.handlers.extend((pattern, handler, shared) for pattern, handler in ROUTES)
         self._keeper: KeeperProcess | None = None
         if self.keep_seeds:
             from codex_nb.seeds.settings import SeedSettings

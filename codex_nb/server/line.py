@@ -16,7 +16,7 @@ from codex_nb.sessions.channel import MAX_LINE, Decoder, connect, encode
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from codex_nb.protocol.messages import JsonObject
+    from codex_nb.protocol.messages import Json, JsonObject
 
 _READ = 1 << 16
 
@@ -89,13 +89,14 @@ class HostLine:
                 raise ProtocolError(f"A line on the channel is longer than {MAX_LINE} bytes.")
 
 
-async def ask(socket: Path, op: str, *, limit: float) -> JsonObject:
+async def ask(socket: Path, op: str, *, limit: float, **values: Json) -> JsonObject:
     """Have a session host do one thing, and return its whole answer.
 
     Args:
         socket: Where it listens.
         op: The operation.
         limit: Seconds that it has.
+        values: What the operation needs.
 
     Raises:
         SessionError: It cannot be reached, or did not answer.
@@ -104,7 +105,7 @@ async def ask(socket: Path, op: str, *, limit: float) -> JsonObject:
         async with asyncio.timeout(limit):
             line = await HostLine.open(socket)
             try:
-                await line.send(encode({"id": 1, "op": op}))
+                await line.send(encode({"id": 1, "op": op, **values}))
                 answer = await line.next()
             finally:
                 line.close()

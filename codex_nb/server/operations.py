@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from codex_nb.protocol.messages import Json, JsonObject
 
 OPERATIONS = frozenset(
-    ["send", "steer", "unqueue", "models", "select", "interrupt", "answer", "close", "snapshot"]
+    [
+        *("send", "steer", "unqueue", "models", "select", "interrupt", "answer", "close"),
+        *("open_terminal", "close_terminal", "snapshot"),
+    ]
 )
 """`hello` is said by the server."""
 

@@ -14,16 +14,19 @@ from codex_nb.server.line import ask
 from codex_nb.server.sessions import shown, shown_all
 
 if TYPE_CHECKING:
+    from codex_nb.protocol.messages import Json, JsonObject
     from codex_nb.server.sessions import Sessions
+    from codex_nb.server.sockets import OpenSockets
     from codex_nb.sessions.registry import SessionEntry
 
 
 class RestHandler(Guarded, APIHandler):
     """What the handlers of this part share."""
 
-    def initialize(self, *, sessions: Sessions) -> None:
+    def initialize(self, *, sessions: Sessions, sockets: OpenSockets) -> None:
         """Take what the extension shares with its handlers."""
         self.sessions = sessions
+        self.sockets = sockets
 
     def update_api_activity(self) -> None:
         """Count what a person does, and not what a page asks by itself."""
@@ -44,22 +47,32 @@ class RestHandler(Guarded, APIHandler):
         return entry
 
     async def operate(self, entry: SessionEntry, op: str) -> None:
-        """Have the host of a session do something.
+        """Have the host of a session do what a person wants.
+
+        Raises:
+            RefusalError: It does not answer, or will not do it.
+        """
+        await self.ask(entry, op)
+        self.note("operation", entry.id, operation=op)
+
+    async def ask(self, entry: SessionEntry, op: str, **values: Json) -> JsonObject:
+        """Ask the host of a session, and return what it says.
 
         Raises:
             RefusalError: It does not answer, or will not do it.
         """
         try:
-            answer = await ask(entry.socket, op, limit=self.sessions.answer_timeout)
+            answer = await ask(entry.socket, op, limit=self.sessions.answer_timeout, **values)
         except SessionError as exc:
             now = await self.found(entry.id)
             if now.ended:
-                raise _ended() from exc
+                raise ended() from exc
             raise refusal_of(502, exc) from exc
         error = answer.get("error")
         if isinstance(error, dict):
             raise RefusalError(409, str(error.get("message")), hint=str(error.get("hint")))
-        self.note("operation", entry.id, operation=op)
+        said = answer.get("ok")
+        return said if isinstance(said, dict) else {}
 
 
 class SessionsHandler(RestHandler):
@@ -97,7 +110,7 @@ class InterruptHandler(RestHandler):
         """End it."""
         entry = await self.found(session)
         if entry.ended:
-            raise _ended()
+            raise ended()
         await self.operate(entry, "interrupt")
         self.set_status(204)
         self.finish()
@@ -132,5 +145,6 @@ def _bundle(entry: SessionEntry, window: tuple[int, int | None]) -> str:
     return json.dumps(bundle_of(entry, window))
 
 
-def _ended() -> RefusalError:
+def ended() -> RefusalError:
+    """The answer to who wants something of a session that has ended."""
     return RefusalError(409, "The session has ended.", hint="Start it again with %codex_run.")

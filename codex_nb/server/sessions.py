@@ -96,7 +96,7 @@ class Sessions:
     # In threads
 
     def _roots(self) -> list[Path]:
-        from codex_nb.sessions.registry import default_root, fallback_root
+        from codex_nb.sessions.roots import default_root, fallback_root
 
         roots = [default_root(), fallback_root()]
         if self._state_dir:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from jupyter_server.base.websocket import WebSocketMixin
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
@@ -20,17 +20,24 @@ FAREWELL = 3.0
 """Seconds that browsers have to hang up when the server ends."""
 
 
+class Closable(Protocol):
+    """What can be open."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin to close, with this code and reason."""
+
+
 class OpenSockets:
     """The WebSockets that are open, so that all can be closed."""
 
     def __init__(self) -> None:
-        self._sockets: dict[Socket, asyncio.Event] = {}
+        self._sockets: dict[Closable, asyncio.Event] = {}
 
-    def add(self, socket: Socket) -> None:
+    def add(self, socket: Closable) -> None:
         """One more."""
         self._sockets[socket] = asyncio.Event()
 
-    def remove(self, socket: Socket) -> None:
+    def remove(self, socket: Closable) -> None:
         """One is over."""
         self._sockets.pop(socket).set()
 

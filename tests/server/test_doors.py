@@ -11,6 +11,7 @@ from tornado.httpclient import HTTPClientError
 
 from codex_nb.server.app import ROUTES
 from codex_nb.server.sockets import Socket
+from codex_nb.server.terminal import TerminalSocket
 from tests.server.serving import TOKEN, Server
 from tests.server.speaker import Speaker
 from tests.support.waiting import run
@@ -18,12 +19,15 @@ from tests.support.waiting import run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SOCKET_KINDS = (Socket, TerminalSocket)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 PATHS = [
     pattern.removeprefix("codex-nb/").replace("(?P<session>[^/]+)", "20260101-000000-00000000")
     for pattern, _ in ROUTES
 ]
-SOCKETS = [path for path, (_, kind) in zip(PATHS, ROUTES, strict=True) if issubclass(kind, Socket)]
+SOCKETS = [
+    path for path, (_, kind) in zip(PATHS, ROUTES, strict=True) if issubclass(kind, SOCKET_KINDS)
+]
 FOREIGN = {"Origin": "https://elsewhere.example"}
 HANDSHAKE = {
     "Connection": "Upgrade",
@@ -50,9 +54,16 @@ def test_the_table_of_routes_is_what_the_server_registered(any_server: Server) -
         "sessions": 200,
         "sessions/20260101-000000-00000000": 404,
         "sessions/20260101-000000-00000000/interrupt": 405,
+        "sessions/20260101-000000-00000000/terminal": 405,
         "sessions/20260101-000000-00000000/bundle": 404,
         "sessions/20260101-000000-00000000/events": 400,
         "watch": 400,
+        "terminal/20260101-000000-00000000/": 404,
+        "terminal/20260101-000000-00000000/token": 404,
+        "terminal/20260101-000000-00000000/ws": 400,
+        "terminal/20260101-000000-00000000/view/": 404,
+        "terminal/20260101-000000-00000000/view/token": 404,
+        "terminal/20260101-000000-00000000/view/ws": 400,
         "other": 404,
     }
 

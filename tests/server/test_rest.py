@@ -36,6 +36,9 @@ def checked(answer: httpx.Response, path: str) -> httpx.Response:
     if "content" not in described:
         assert answer.content == b""
         return answer
+    if "text/html" in described["content"]:
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        return answer
     assert answer.headers["Content-Type"] == "application/json"
     schema = described["content"]["application/json"]["schema"]
     # A reference leads to another part of the description.
@@ -109,16 +112,22 @@ def test_a_session_that_nobody_knows_is_not_found(server: Server) -> None:
             checked(client.get("sessions/none"), path),
             checked(client.delete("sessions/none"), path),
             checked(client.post("sessions/none/interrupt"), f"{path}/interrupt"),
+            checked(client.post("sessions/none/terminal"), f"{path}/terminal"),
             checked(client.get("sessions/none/bundle"), f"{path}/bundle"),
         ]
 
-    assert [(it.status_code, it.json()) for it in answers] == [(404, UNKNOWN)] * 4
+    assert [(it.status_code, it.json()) for it in answers] == [(404, UNKNOWN)] * 5
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "op"), [("DELETE", "", "close"), ("POST", "/interrupt", "interrupt")]
+    ("method", "path", "op"),
+    [
+        ("DELETE", "", "close"),
+        ("POST", "/interrupt", "interrupt"),
+        ("POST", "/terminal", "open_terminal"),
+    ],
 )
-def test_closing_and_interrupting_is_what_the_host_is_asked_for(
+def test_what_a_person_does_is_what_the_host_is_asked_for(
     server: Server, speaker: Speaker, method: str, path: str, op: str
 ) -> None:
     def do() -> tuple[int, JsonObject | None]:

@@ -110,7 +110,7 @@ def looks(
     """When the files of the sessions were looked at, by this process, and when all were read."""
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(server.runtime))
     # Sessions of other tests live in the second root.
-    monkeypatch.setattr("codex_nb.sessions.registry.fallback_root", lambda: tmp_path)
+    monkeypatch.setattr("codex_nb.sessions.roots.fallback_root", lambda: tmp_path)
     found: list[tuple[str, float]] = []
     for name in ("_stamps", "_list_now"):
 
