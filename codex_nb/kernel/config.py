@@ -22,6 +22,14 @@ class CodexNB(Configurable):
         help="Path of the codex program, or of its package folder. Default: empty, which looks "
         "for the PyPI wheel, then on PATH, then in the cache of codex_nb.",
     ).tag(config=True)
+    tmux = Unicode("", help="Path of tmux. Default: empty, which means the one on PATH.").tag(
+        config=True
+    )
+    ttyd = Unicode(
+        "",
+        help="Path of ttyd, 1.7.4 or newer. Default: empty, which looks on PATH, then for the "
+        "one of the extra `terminal`.",
+    ).tag(config=True)
     cwd = Unicode(
         "", help="Folder that Codex works in. Default: empty, which means the notebook's folder."
     ).tag(config=True)

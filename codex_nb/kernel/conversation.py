@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 
     from codex_nb.kernel.follower import Follower
     from codex_nb.protocol.messages import Json, JsonObject
+    from codex_nb.static.saved import Face
 
 logger = logging.getLogger(__name__)
 
 COPY_LIMIT = 10.0
 """Seconds that the background loop has for a copy of a transcript; it needs some ms."""
 
-_OPERATIONS = ("send", "steer", "unqueue", "models", "select", "interrupt", "answer", "close")
+_OPERATIONS = (
+    *("send", "steer", "unqueue", "models", "select", "interrupt", "answer", "close"),
+    *("open_terminal", "close_terminal"),
+)
 
 
 def _asset(name: str) -> str:
@@ -51,6 +55,7 @@ class Conversation(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget's ba
 
     Args:
         follower: Keeps up with the session.
+        face: What is shown first: the conversation or the terminal.
 
     Attributes:
         status: As `Run.status`.
@@ -71,12 +76,13 @@ class Conversation(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget's ba
     session = Unicode().tag(sync=True)
     snapshot = Dict().tag(sync=True, to_json=_current)
     window = Dict().tag(sync=True)
+    _face = Unicode("conversation").tag(sync=True)
 
-    def __init__(self, follower: Follower) -> None:
+    def __init__(self, follower: Follower, face: Face = "conversation") -> None:
         self.follower = follower
         # The views that have said hello on the comm, and not bye.
         self._viewers: set[str] = set()
-        super().__init__(session=follower.spec.id, window=self._window_now())
+        super().__init__(session=follower.spec.id, window=self._window_now(), _face=face)
         _let_clicks_through(self)
         self.on_msg(self._on_message)
         follower.on_frame = self._on_frame

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from codex_nb.kernel.conversation import Conversation
     from codex_nb.kernel.follower import Follower
     from codex_nb.kernel.run import Run
+    from codex_nb.static.saved import Face
 
 logger = logging.getLogger(__name__)
 
@@ -42,20 +43,23 @@ class Shown(Protocol):
         """Show the run once more, as the value of a later cell."""
 
 
-def show(shell: InteractiveShell, run: Run, follower: Follower) -> Shown:
+def show(
+    shell: InteractiveShell, run: Run, follower: Follower, face: Face = "conversation"
+) -> Shown:
     """Show a run below the running cell; in a terminal, as text when its turn is over."""
     if getattr(shell, "kernel", None) is None:
         return _Printed(run, follower)
     from codex_nb.kernel.conversation import Conversation
 
-    return _Output(Conversation(follower), run, follower)
+    return _Output(Conversation(follower, face), run, follower, face)
 
 
 class _Output:
     """An output of a notebook."""
 
-    def __init__(self, widget: Conversation, run: Run, follower: Follower) -> None:
+    def __init__(self, widget: Conversation, run: Run, follower: Follower, face: Face) -> None:
         self._widget = widget
+        self._face: Face = face
         self._follower = follower
         self._display_id = f"codex-{follower.spec.id}-{widget.model_id[:8]}"
         run.shown_by(self)
@@ -97,6 +101,7 @@ class _Output:
             session=follower.spec.id,
             n=follower.number,
             window=follower.window,
+            face=self._face,
         )
 
 

@@ -137,12 +137,17 @@ class Follower:
 
     # For the background loop
 
-    async def begin(self, prompt: str, earlier: list[Follower]) -> None:
-        """Send the prompt of the cell, after those of earlier cells, and take over from them."""
+    async def begin(self, prompt: str, earlier: list[Follower], *, tui: bool = False) -> None:
+        """Send the prompt of the cell after those of earlier cells, and open its terminal."""
         try:
             if self._predecessor is not None:
                 await self._predecessor.wait_begun()
-            first = await self.send(prompt)
+            if prompt:
+                first = await self.send(prompt)
+            if tui:
+                await (await self._connected()).request("open_terminal")
+            if not prompt:
+                first = len(self._list("turns")) if self.window[0] == _NOT_YET else self.window[0]
         except CodexNBError:
             self._has_begun.set()
             self.on_milestone()
@@ -153,6 +158,12 @@ class Follower:
             if follower.window[1] is None:
                 follower.set_window(follower.window[0], first)
         self.set_window(first, None)
+
+    def beside(self) -> Follower:
+        """Another follower of the same session, for a view of its own of the same turns."""
+        other = Follower(self.spec, self.root, entry=self._entry, predecessor=self)
+        other.window = (self.window[0], None)
+        return other
 
     async def wait_begun(self) -> None:
         """Wait until the prompt of this run's cell was sent, or could not be."""
@@ -216,7 +227,7 @@ class Follower:
         return copied
 
     def set_window(self, first: int, end: int | None) -> None:
-        """Say which turns belong to this run."""
+        """Say which turns are this run's."""
         self.window = (first, end)
         self.on_window()
         self._settle()
@@ -259,14 +270,8 @@ class Follower:
                     f"The session {spec.name!r} was closed.",
                     hint="Start a new one with %codex_run.",
                 )
-            spec = replace(spec, resume=fresh.thread_id if self._has_turns(fresh) else "")
+            spec = replace(spec, resume=fresh.thread_id if fresh.has_rollout else "")
         return spawn(spec, self.root, timeout=spec.start_timeout)
-
-    @staticmethod
-    def _has_turns(entry: SessionEntry) -> bool:
-        """Whether codex wrote a rollout: a thread without a turn has none and cannot be resumed."""
-        rollouts = entry.events.parent / "codex" / "sessions"
-        return any(rollouts.rglob("rollout-*.jsonl"))
 
     async def _follow(self, client: SessionClient) -> None:
         await client.follow()

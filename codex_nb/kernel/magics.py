@@ -80,6 +80,17 @@ class CodexMagics(Magics):
         help="A variable for Codex and its commands; without a value, this kernel's. "
         "Can be given more than once.",
     )
+    @argument(
+        "--tui",
+        action="store_true",
+        help="Show the Codex terminal, on the thread of the conversation. Needs no prompt.",
+    )
+    @argument(
+        "--plain",
+        action="store_true",
+        help="Show the Codex terminal alone, without a conversation: to log in to Codex itself, "
+        "and for versions of Codex before 0.142. Takes no prompt.",
+    )
     @argument("--wait", action="store_true", help="Wait until the turn is over.")
     @argument("--no-wait", action="store_true", help="Return at once, also where cells wait.")
     @argument(
@@ -123,6 +134,8 @@ class CodexMagics(Magics):
 
             %%codex_run --name tidy -o run
             Sort the imports of every module here.
+
+            %codex_run --tui --name tidy
         """
         from codex_nb.kernel.options import split_line
 

@@ -44,6 +44,7 @@ class Request:
         given: Names of the options that the cell spelled out.
         wait: Whether the cell waits for the end of the turn.
         variable: Name that gets the handle, or "".
+        tui: Whether the cell shows the Codex terminal.
     """
 
     prompt: str
@@ -52,6 +53,7 @@ class Request:
     given: frozenset[str]
     wait: bool
     variable: str
+    tui: bool = False
 
 
 def split_line(line: str, parser: argparse.ArgumentParser) -> tuple[list[str], str]:
@@ -136,7 +138,17 @@ def build_request(
         value = getattr(config, name) if value is None else value
         return _referred(value, lookup)
 
-    if not prompt.strip():
+    tui = bool(values.tui or values.plain)
+    if tui and (unattended or terminal):
+        raise UsageError(
+            "--tui needs a person in a notebook.", hint="Leave it out, or open the notebook."
+        )
+    if values.plain and prompt.strip():
+        raise UsageError(
+            "A plain terminal takes no prompt.",
+            hint="Leave the prompt out, and type in the terminal or with run.type().",
+        )
+    if not prompt.strip() and (values.wait or not tui):
         raise UsageError("The prompt is empty.", hint="Say what Codex is to do.")
     if values.wait and values.no_wait:
         raise UsageError("--wait and --no-wait contradict each other.", hint="Give one of them.")
@@ -192,6 +204,9 @@ def build_request(
         seed_wait=timedelta(seconds=config.seed_wait),
         login_file=config.login_file,
         codex=config.codex,
+        tmux=config.tmux,
+        ttyd=config.ttyd,
+        plain=values.plain,
         unattended=unattended,
         turn_timeout=timedelta(seconds=_seconds("--timeout", option("timeout"))),
         idle_timeout=timedelta(seconds=config.idle_timeout),
@@ -205,8 +220,11 @@ def build_request(
         spec=spec,
         is_named=bool(values.name),
         given=given,
-        wait=not values.no_wait and bool(values.wait or config.wait or unattended or terminal),
+        wait=bool(prompt.strip())
+        and not values.no_wait
+        and bool(values.wait or config.wait or unattended or terminal),
         variable=_identifier(values.output),
+        tui=tui,
     )
 
 

@@ -148,6 +148,45 @@ class Run:
         self._ask(self._follower.request("steer", text=text))
         return self
 
+    def terminal(self) -> None:
+        """Show the Codex terminal of this session below the cell.
+
+        It is on the same thread as the conversation: what is typed in one is seen in the other.
+
+        Raises:
+            SessionError: Codex cannot be joined by a terminal.
+            HostError: tmux is missing, or does not start.
+        """
+        from codex_nb.kernel.start import show_terminal
+
+        self._quiet = _execution()
+        show_terminal(self, self._follower)
+
+    def type(self, text: str, *, submit: bool = True) -> Run:
+        """Type a message in the terminal, as one paste.
+
+        Nothing is typed into what a person types there: this waits for a moment, then refuses.
+
+        Args:
+            text: The message; it may have several lines.
+            submit: Press Enter afterwards.
+
+        Raises:
+            SessionError: No terminal is open, or it takes no message now.
+        """
+        self._ask(self._follower.request("type", text=text, submit=submit))
+        return self
+
+    def key(self, name: str) -> Run:
+        """Press a key in the terminal, such as "Enter", "Escape", "Up" or "C-c".
+
+        Raises:
+            UsageError: There is no such key; the hint lists them.
+            SessionError: No terminal is open.
+        """
+        self._ask(self._follower.request("key", key=name))
+        return self
+
     def interrupt(self) -> Run:
         """Stop the running turn and its commands. The session goes on."""
         self._ask(self._follower.request("interrupt"))

@@ -146,7 +146,7 @@ class Cell:
 
     def home_of(self, run: str) -> Path:
         """The CODEX_HOME of a session of this kernel's user."""
-        from codex_nb.sessions.registry import default_root, fallback_root
+        from codex_nb.sessions.roots import default_root, fallback_root
         from codex_nb.sessions.search import codex_home_of
 
         chosen = self._config.state_dir

@@ -17,12 +17,10 @@ from codex_nb.kernel.follower import Follower
 from codex_nb.kernel.loop import end, submit
 from codex_nb.kernel.run import Run
 from codex_nb.sessions.registry import (
-    default_root,
-    fallback_root,
     forget_older_than,
     list_sessions,
-    root_for,
 )
+from codex_nb.sessions.roots import default_root, fallback_root, root_for
 from codex_nb.sessions.spare import keep_spare
 
 if TYPE_CHECKING:
@@ -32,6 +30,9 @@ if TYPE_CHECKING:
     from codex_nb.kernel.display import Shown
     from codex_nb.kernel.options import Request
     from codex_nb.sessions.spec import SessionSpec
+
+START_LIMIT = 120.0
+"""Seconds that a session may take until its terminal is open."""
 
 FAREWELL = 10.0
 """Seconds that the sessions of an unattended notebook have to end when its kernel ends."""
@@ -58,14 +59,14 @@ def start_run(shell: InteractiveShell, request: Request, config: CodexNB) -> Run
 
     follower = _follower_for(request, config)
     run = Run(follower)
-    shown = show(shell, run, follower)
+    shown = show(shell, run, follower, "terminal" if request.tui else "conversation")
     if request.variable:
         shell.user_ns[request.variable] = run
     if not _cells:
         atexit.register(_say_farewell)
     earlier = [cell.follower for cell in _cells if cell.follower.spec.id == follower.spec.id]
     _cells.append(_Cell(follower=follower, shown=shown))
-    begun = submit(follower.begin(request.prompt, earlier))
+    begun = submit(follower.begin(request.prompt, earlier, tui=request.tui))
     if getattr(shell, "kernel", None) is not None and not request.spec.unattended:
         # When it is over and the machine has nothing to do.
         follower.settled.add_done_callback(lambda _: submit(asyncio.to_thread(keep_spare)))
@@ -79,6 +80,25 @@ def start_run(shell: InteractiveShell, request: Request, config: CodexNB) -> Run
             shown.update()
         run.raise_for_status()
     return run
+
+
+def show_terminal(run: Run, follower: Follower) -> None:
+    """Open the terminal of a run and show it below the running cell, beside the conversation.
+
+    Raises:
+        UsageError: There is no notebook to show it in.
+        CodexNBError: It cannot be opened.
+    """
+    from IPython import get_ipython
+
+    from codex_nb.kernel.display import show
+
+    shell = get_ipython()
+    if getattr(shell, "kernel", None) is None:
+        raise UsageError("A terminal needs a notebook.", hint="Use run.text and run.send() here.")
+    beside = follower.beside()
+    submit(beside.begin("", [], tui=True)).result(START_LIMIT)
+    _cells.append(_Cell(follower=beside, shown=show(shell, Run(beside), beside, "terminal")))
 
 
 def session_names(config: CodexNB) -> list[str]:

@@ -7,7 +7,7 @@ times. All turns stay, because a view finds its own by their places.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from codex_nb.static.forms import forms_of
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SESSION = "application/vnd.codex-nb.session+json"
 """The MIME type that our JupyterLab extension draws."""
+
+Face = Literal["conversation", "terminal"]
+"""What an output shows first of a session whose terminal runs."""
 
 VERSION = 1
 _SIZE = 4_000_000  # bytes of JSON
@@ -28,7 +31,12 @@ _PICTURES = ("data:image/", "iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR")
 
 
 def bundle_of(
-    transcript: JsonObject, *, session: str, n: int, window: Window = (0, None)
+    transcript: JsonObject,
+    *,
+    session: str,
+    n: int,
+    window: Window = (0, None),
+    face: Face = "conversation",
 ) -> dict[str, object]:
     """Every form that needs no kernel, by MIME type.
 
@@ -37,9 +45,11 @@ def bundle_of(
         session: Id of the session.
         n: The number of its last event.
         window: Indices of turns, from the first to before the last; None means up to the end.
+        face: What is shown first.
     """
     saved = saved_of(transcript, session=session, n=n, window=window)
-    return {SESSION: saved, **forms_of(transcript, window=window)}
+    chosen: JsonObject = {} if face == "conversation" else {"face": face}
+    return {SESSION: {**saved, **chosen}, **forms_of(transcript, window=window)}
 
 
 def saved_of(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codex_nb.sessions.registry import fallback_root
+from codex_nb.sessions.roots import fallback_root
 from tests.kernel.conftest import TOKEN
 from tests.support.kernels import Kernel, kernel_in
 from tests.support.processes import processes_below
