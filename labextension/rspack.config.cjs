@@ -1,5 +1,7 @@
 // What the build of the lab extension adds to the configuration of @jupyter/builder.
 
+const { SwcJsMinimizerRspackPlugin } = require("@rspack/core");
+
 module.exports = {
   context: __dirname,
   resolve: { extensions: [".ts", ".js"] },
@@ -22,5 +24,9 @@ module.exports = {
     ],
   },
   // Any other way of counting puts a hash of the path of this folder into the build: each checkout would make another one.
-  optimization: { moduleIds: "natural", chunkIds: "natural" },
+  optimization: {
+    moduleIds: "natural",
+    chunkIds: "natural",
+    minimizer: [new SwcJsMinimizerRspackPlugin({ minimizerOptions: { ecma: 2022, compress: { passes: 3, ecma: 2022 }, mangle: true } })],
+  },
 };

@@ -17,21 +17,21 @@ interface Waiting {
 }
 
 export class CommTransport implements Transport {
-  private readonly waiting = new Map<string, Waiting>();
-  private readonly listeners = new Set<(frame: unknown) => void>();
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #listeners = new Set<(frame: unknown) => void>();
   /** Several views share one comm, and each answer reaches all of them. */
-  private readonly prefix = crypto.getRandomValues(new Uint32Array(2)).join("-");
-  private last = 0;
+  readonly #prefix = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  #last = 0;
 
   constructor(private readonly model: Model) {
-    model.on("msg:custom", this.receive);
-    model.send({ op: "hello", viewer: this.prefix });
+    model.on("msg:custom", this.#receive);
+    model.send({ op: "hello", viewer: this.#prefix });
   }
 
   request(operation: Operation): Promise<JsonObject> {
-    const id = `${this.prefix}-${++this.last}`;
+    const id = `${this.#prefix}-${++this.#last}`;
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
+      this.#waiting.set(id, { resolve, reject });
       this.model.send({ id, ...operation });
     });
   }
@@ -41,28 +41,28 @@ export class CommTransport implements Transport {
   }
 
   listen(onFrame: (frame: unknown) => void): () => void {
-    this.listeners.add(onFrame);
+    this.#listeners.add(onFrame);
     onFrame({ frame: "link", state: "live" });
-    return () => this.listeners.delete(onFrame);
+    return () => this.#listeners.delete(onFrame);
   }
 
   dispose(): void {
-    this.model.off("msg:custom", this.receive);
-    this.listeners.clear();
-    for (const { reject } of this.waiting.values()) reject(new Refusal("The view was closed.", ""));
-    this.waiting.clear();
-    this.model.send({ op: "bye", viewer: this.prefix });
+    this.model.off("msg:custom", this.#receive);
+    this.#listeners.clear();
+    for (const { reject } of this.#waiting.values()) reject(new Refusal("The view was closed.", ""));
+    this.#waiting.clear();
+    this.model.send({ op: "bye", viewer: this.#prefix });
   }
 
-  private readonly receive = (message: unknown): void => {
+  readonly #receive = (message: unknown): void => {
     if (!isObject(message)) return;
     if (!("reply" in message)) {
-      for (const listener of this.listeners) listener(message);
+      for (const listener of this.#listeners) listener(message);
       return;
     }
     const id = String(message.reply);
-    const waiting = this.waiting.get(id);
-    this.waiting.delete(id);
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
     if (isObject(message.error)) {
       const { error } = message;
       waiting?.reject(new Refusal(textOf(error.message) || "The session refused.", textOf(error.hint)));

@@ -28,7 +28,12 @@ export type Operation =
   | { op: "select"; model?: string; effort?: string }
   | { op: "interrupt" }
   | { op: "answer"; approval: string; decision: Decision; reason?: string }
+  | { op: "open_terminal" }
+  | { op: "close_terminal" }
   | { op: "close" };
+
+/** The two ways to show a thread. */
+export type Face = "conversation" | "terminal";
 
 /** The turns that a view shows: indices into transcript.turns, `to` exclusive, null for "and all that follow". */
 export interface Window {
@@ -60,6 +65,10 @@ export interface Services {
   /** Whether a file, by its absolute path, can be opened here. */
   canOpen?(path: string): boolean;
   openFile?(path: string): void;
+  /** The base URL of the Jupyter server, for frames. */
+  serverUrl?: string;
+  /** Shows the terminal of a session in a tab of its own; where this is there, terminals are offered. */
+  openTerminal?(session: string): void;
 }
 
 /** The session answered an operation with an error. */
@@ -72,6 +81,9 @@ export class Refusal extends Error {
     this.name = "Refusal";
   }
 }
+
+/** No answer came, for the connection broke. What may be asked twice can be asked again. */
+export class Unanswered extends Refusal {}
 
 export interface Session {
   id: string;

@@ -8,9 +8,11 @@
 import { CommTransport, type Model } from "./comm";
 import { Feed } from "./core/feed";
 import { isObject } from "./core/json";
-import { readWindow } from "./core/read";
+import { labConfig } from "./core/lab-config";
+import { readFace, readWindow } from "./core/shown";
 import { SessionView } from "./core/view";
-import { pageOf } from "./page";
+import { type Page, pageOf } from "./page";
+import type { Services } from "./tokens";
 
 export { Replica } from "./core/state";
 
@@ -52,19 +54,27 @@ function holdFeed(model: Model): { feed: Feed; release(): void } {
   };
 }
 
+/** Without our JupyterLab extension, what the page says of its server: enough to show a terminal, not to offer one. */
+function servicesOf(page: Page | null): Services {
+  const serverUrl = labConfig("baseUrl");
+  return page?.services ?? (serverUrl === "" ? {} : { serverUrl });
+}
+
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   const page = pageOf();
   const session = model.get("session");
   const root = document.createElement("div");
   el.append(root);
   const draw = (held: { feed: Feed; release(): void }): (() => void) => {
-    const view = new SessionView(root, held.feed, readWindow(model.get("window")), {
-      services: page?.services ?? {},
-    });
+    const face = readFace(model.get("_face"));
+    const view = new SessionView(root, held.feed, readWindow(model.get("window")), { services: servicesOf(page), face });
     const onWindow = (): void => view.setWindow(readWindow(model.get("window")));
+    const onFace = (): void => view.faces.show(readFace(model.get("_face")));
     model.on("change:window", onWindow);
+    model.on("change:_face", onFace);
     return () => {
       model.off("change:window", onWindow);
+      model.off("change:_face", onFace);
       view.dispose();
       held.release();
     };

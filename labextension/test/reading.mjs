@@ -1,26 +1,11 @@
 // What both lexers read out of a text, ours and that of marked, in one form: types, what is in them, and text.
 
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
 import { Marked } from "marked";
+import { load } from "./loading.mjs";
 
-const { outputFiles } = await build({
-  stdin: {
-    contents: `export { blocksOf } from "./lexer"; export { findFormula } from "./formula";`,
-    resolveDir: fileURLToPath(new URL("../src/core", import.meta.url)),
-  },
-  bundle: true,
-  format: "esm",
-  write: false,
-});
-const folder = await mkdtemp(join(tmpdir(), "codex-nb-lexer-"));
-const bundle = join(folder, "lexer.mjs");
-await writeFile(bundle, outputFiles[0].contents);
-export const { blocksOf, findFormula } = await import(pathToFileURL(bundle).href);
-await rm(folder, { recursive: true });
+export const { blocksOf, findFormula } = await load(
+  `export { blocksOf } from "./lexer"; export { findFormula } from "./formula";`,
+);
 
 const marked = new Marked({
   extensions: [

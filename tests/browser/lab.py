@@ -301,6 +301,10 @@ class NotebookPage:
         """The view of a run, by its place in the notebook."""
         return self.page.get_by_role("region", name="Codex session").nth(number)
 
+    def forget(self) -> None:
+        """Remove what the page stored, which the next one of the same browser would find."""
+        self.page.evaluate("() => localStorage.clear()")
+
     def outputs(self) -> list[list[dict[str, object]]]:
         """The outputs of all code cells as they would be saved."""
         notebook = cast("dict[str, list[dict[str, object]]]", self.page.evaluate(_CONTENT))
@@ -315,7 +319,6 @@ class NotebookPage:
         self.page.wait_for_function(condition, arg=list(arguments))
 
     def close(self) -> None:
-        """Close the page, and have the next one begin without what it stored."""
-        self.page.evaluate("() => localStorage.clear()")
+        """Close the page."""
         self.page.close()
         assert self.errors == [], self.errors

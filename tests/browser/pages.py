@@ -67,6 +67,7 @@ class Pages:
             for page in self._opened:
                 stack.callback(page.close)
                 stack.callback(page.end_kernel)
+                stack.callback(page.forget)
 
     def _end_sessions(self) -> None:
         running = [entry for entry in list_sessions(self.lab.sessions) if not entry.ended]

@@ -38,8 +38,10 @@ COMMANDS = [
     "codex-nb:close-session",
     "codex-nb:new-notebook",
     "codex-nb:next-waiting",
+    "codex-nb:open-beside",
     "codex-nb:open-panel",
     "codex-nb:open-session",
+    "codex-nb:open-window",
     "codex-nb:stop-turn",
 ]
 

@@ -34,26 +34,26 @@ const LONGEST = 4096;
 /** Takes output in any pieces; `lines` is what stands on the screen, the last one still open. */
 export class Screen {
   readonly lines: Line[] = [[]];
-  private style = PLAIN;
-  private className = "";
-  private pending = "";
+  #style = PLAIN;
+  #className = "";
+  #pending = "";
   /** A carriage return was seen: the next character starts the line anew. */
-  private atStart = false;
+  #atStart = false;
 
   /** Returns the index of the first line that changed. */
   write(piece: string): number {
     const first = this.lines.length - 1;
-    const text = this.pending + piece;
-    this.pending = "";
+    const text = this.#pending + piece;
+    this.#pending = "";
     let at = 0;
     while (at < text.length) {
       CONTROL.lastIndex = at;
       const next = CONTROL.exec(text)?.index ?? text.length;
-      if (next > at) this.print(text.slice(at, next));
+      if (next > at) this.#print(text.slice(at, next));
       if (next === text.length) break;
-      const end = this.control(text, next);
+      const end = this.#control(text, next);
       if (end === null) {
-        this.pending = text.slice(next);
+        this.#pending = text.slice(next);
         break;
       }
       at = end;
@@ -61,39 +61,39 @@ export class Screen {
     return first;
   }
 
-  private get line(): Line {
+  get #line(): Line {
     return this.lines[this.lines.length - 1] ?? [];
   }
 
-  private print(text: string): void {
-    const { line } = this;
-    if (this.atStart) line.length = 0;
-    this.atStart = false;
+  #print(text: string): void {
+    const line = this.#line;
+    if (this.#atStart) line.length = 0;
+    this.#atStart = false;
     const last = line[line.length - 1];
-    if (last !== undefined && last.style === this.className) last.text += text;
-    else line.push({ text, style: this.className });
+    if (last !== undefined && last.style === this.#className) last.text += text;
+    else line.push({ text, style: this.#className });
   }
 
   /** Obeys the control character at `at`; returns where to go on, or null when its sequence is not complete. */
-  private control(text: string, at: number): number | null {
+  #control(text: string, at: number): number | null {
     switch (text.charAt(at)) {
       case "\n":
         this.lines.push([]);
-        this.atStart = false;
+        this.#atStart = false;
         return at + 1;
       case "\r":
-        this.atStart = true;
+        this.#atStart = true;
         return at + 1;
       case "\b":
-        this.erase();
+        this.#erase();
         return at + 1;
     }
     CSI.lastIndex = STRING.lastIndex = SHORT.lastIndex = at;
     const csi = CSI.exec(text);
     if (csi !== null) {
       const [whole, parameters = "", final] = csi;
-      if (final === "m") this.restyle(parameters);
-      if (final === "K" && (parameters === "2" || this.atStart)) this.line.length = 0;
+      if (final === "m") this.#restyle(parameters);
+      if (final === "K" && (parameters === "2" || this.#atStart)) this.#line.length = 0;
       return at + whole.length;
     }
     const other = STRING.exec(text) ?? SHORT.exec(text);
@@ -102,16 +102,16 @@ export class Screen {
     return text.length - at < LONGEST && UNFINISHED.test(rest) ? null : at + 1;
   }
 
-  private erase(): void {
-    const last = this.line[this.line.length - 1];
+  #erase(): void {
+    const last = this.#line[this.#line.length - 1];
     if (last === undefined) return;
     last.text = last.text.slice(0, -1);
-    if (last.text === "") this.line.pop();
+    if (last.text === "") this.#line.pop();
   }
 
-  private restyle(parameters: string): void {
+  #restyle(parameters: string): void {
     const codes = parameters.split(/[;:]/).map((code) => Number(code === "" ? 0 : code));
-    let style = { ...this.style };
+    let style = { ...this.#style };
     for (let i = 0; i < codes.length; i += 1) {
       const code = codes[i] ?? 0;
       if (code === 0) style = { ...PLAIN };
@@ -133,8 +133,8 @@ export class Screen {
         i += isIndexed ? 2 : 4;
       }
     }
-    this.style = style;
-    this.className = classOf(style);
+    this.#style = style;
+    this.#className = classOf(style);
   }
 }
 

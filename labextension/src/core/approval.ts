@@ -8,7 +8,7 @@
 import type { Decision } from "../tokens";
 import { drawSubstance } from "./approval-substance";
 import type { Context, Drawing } from "./context";
-import { button, element, icon, setAttributes, setOff, setText } from "./dom";
+import { button, element, focusOn, icon, setAttributes, setOff, setText } from "./dom";
 import type { Question } from "./read";
 import { clock, messageOf, plural, reveal, unwrapShell } from "./text";
 
@@ -92,7 +92,7 @@ function drawPending(first: Question, context: Context): PendingCard {
     const isTyping = event.target === reason;
     if (event.key === "Escape" && !telling.hidden) {
       tellWhy(false);
-      buttons.get("decline")?.focus({ preventScroll: true });
+      focusOn(buttons.get("decline"));
     } else if (isTyping && event.key === "Enter" && !event.isComposing) {
       event.preventDefault();
       answer("decline");
@@ -110,7 +110,7 @@ function drawPending(first: Question, context: Context): PendingCard {
   };
   const tellWhy = (isOpen: boolean): void => {
     telling.hidden = !isOpen;
-    if (isOpen) reason.focus({ preventScroll: true });
+    if (isOpen) focusOn(reason);
     drawAnswers();
   };
 
@@ -236,7 +236,7 @@ export function drawApproval(context: Context): Drawing<Question> {
       const line = drawSettled(approval, pending !== null && !pending.isAnswered());
       pending = null;
       holder.replaceChildren(line);
-      if (hadFocus) line.focus({ preventScroll: true });
+      if (hadFocus) focusOn(line);
     },
     tick: () => pending?.tick(),
   };

@@ -4,6 +4,8 @@
  * JupyterLab drags with events of its own, `lm-*`, whose data are no DataTransfer. Checked against JupyterLab 4.6.6.
  */
 
+import { labConfig } from "./lab-config";
+
 /** Paths of the file browser, as the server's contents API names them. */
 const PATHS = "application/x-jupyter-icontents";
 
@@ -73,17 +75,7 @@ function textOfDrag({ mimeData }: LabDrag): string {
 
 /** The path on the disk, where the page says at which folder its server stands; in quotes when it holds a space. */
 function wholePath(path: string): string {
-  const root = serverRoot().replace(/\/$/, "");
+  const root = labConfig("serverRoot").replace(/\/$/, "");
   const whole = root === "" || path.startsWith("/") ? path : `${root}/${path}`;
   return /\s/.test(whole) ? `"${whole}"` : whole;
-}
-
-function serverRoot(): string {
-  try {
-    const config: unknown = JSON.parse(document.getElementById("jupyter-config-data")?.textContent ?? "");
-    if (typeof config !== "object" || config === null || !("serverRoot" in config)) return "";
-    return typeof config.serverRoot === "string" ? config.serverRoot : "";
-  } catch {
-    return "";
-  }
 }

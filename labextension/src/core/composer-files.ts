@@ -1,7 +1,7 @@
 /** The files that go with the next message: taken from a paste, a drop or a dialog, shown as chips, kept within limits. */
 
 import type { Attachment } from "../tokens";
-import { element, icon, iconButton } from "./dom";
+import { element, focusOn, icon, iconButton } from "./dom";
 import { bytes, reveal } from "./text";
 
 /** What a session takes with one message; sizes in bytes. */
@@ -70,7 +70,7 @@ export function drawFiles({ onChange, say }: { onChange(): void; say(problem: st
     const place = files.indexOf(file);
     set(files.filter((it) => it !== file));
     const buttons = list.querySelectorAll("button");
-    (buttons[place] ?? buttons[place - 1] ?? attach).focus({ preventScroll: true });
+    focusOn(buttons[place] ?? buttons[place - 1] ?? attach);
     onChange();
   };
   const set = (news: readonly Attached[]): void => {

@@ -7,7 +7,7 @@
 
 import type { Session } from "../tokens";
 import type { Context } from "./context";
-import { button, element, icon, setAttributes, setText } from "./dom";
+import { button, element, focusOn, icon, setAttributes, setText } from "./dom";
 import { type Model, readModels } from "./read";
 import { messageOf, reveal } from "./text";
 
@@ -61,7 +61,7 @@ export function drawModelPicker(context: Context): ModelPicker {
     const hadFocus = panel.contains(document.activeElement);
     if (isLayered && panel.isConnected) panel.hidePopover();
     afterClose();
-    if (hadFocus) opener.focus({ preventScroll: true });
+    if (hadFocus) focusOn(opener);
   };
   const afterClose = (): void => {
     panel.hidden = true;
@@ -75,7 +75,7 @@ export function drawModelPicker(context: Context): ModelPicker {
 
   const load = async (): Promise<void> => {
     note.textContent = "Loading the models…";
-    panel.focus({ preventScroll: true });
+    focusOn(panel);
     try {
       known = readModels((await context.request({ op: "models" })).models);
       note.textContent = known.length === 0 ? "Codex names no models." : "";
@@ -105,7 +105,7 @@ export function drawModelPicker(context: Context): ModelPicker {
     style.top = `${top >= GAP ? top : Math.max(GAP, Math.min(at.bottom + GAP, window.innerHeight - height - GAP))}px`;
   };
   const focusChosen = (): void => {
-    (panel.querySelector<HTMLElement>("[tabindex='0']") ?? panel).focus({ preventScroll: true });
+    focusOn(panel.querySelector<HTMLElement>("[tabindex='0']") ?? panel);
   };
 
   const selectModel = (id: string): void => {
@@ -177,7 +177,7 @@ function drawList(label: string, choose: (id: string) => unknown) {
           return option;
         }),
       );
-      if (kept !== undefined) options()[ids.indexOf(kept)]?.focus({ preventScroll: true });
+      if (kept !== undefined) focusOn(options()[ids.indexOf(kept)]);
     },
   };
 }

@@ -15,7 +15,7 @@ import { drawFiles } from "./composer-files";
 import { type MetaValue, drawMeta } from "./composer-meta";
 import { drawQueue } from "./composer-queue";
 import type { Context } from "./context";
-import { button, element, icon, iconButton, setOff, setText } from "./dom";
+import { button, element, focusOn, icon, iconButton, setOff, setText } from "./dom";
 import type { Queued } from "./read";
 import { isOver, isRunning } from "./standing";
 import type { Stopper, Stopping } from "./stopper";
@@ -174,7 +174,7 @@ export function drawComposer(context: Context, { stopper, prompts, leave }: Comp
   const takeBack = (text: string): void => {
     box.set(area.value.trim() === "" ? text : `${area.value.trimEnd()}\n\n${text}`);
     onChange();
-    area.focus({ preventScroll: true });
+    focusOn(area);
     area.setSelectionRange(area.value.length, area.value.length);
   };
   const takeDraft = (id: string): void => {
@@ -189,7 +189,7 @@ export function drawComposer(context: Context, { stopper, prompts, leave }: Comp
     keep();
     const isFree = document.activeElement === null || document.activeElement === document.body;
     if (!isFree || performance.now() - caret.at > RETURN_MS) return;
-    area.focus({ preventScroll: true });
+    focusOn(area);
     area.setSelectionRange(caret.start, caret.end);
   };
 
@@ -219,7 +219,7 @@ export function drawComposer(context: Context, { stopper, prompts, leave }: Comp
       // What is hidden or gone has lost the focus, or is about to.
       const focused = document.activeElement;
       const isLost = !foot.contains(focused) || focused?.closest("[hidden]") !== null;
-      if (hadFocus && isLost) area.focus({ preventScroll: true });
+      if (hadFocus && isLost) focusOn(area);
       if (before === "hidden") returnFocus();
     },
     tick: meta.tick,

@@ -1,7 +1,7 @@
 /** Changes of files, line by line: what went and what came, to the eye and to the ear. */
 
 import type { FileChange } from "../tokens";
-import { button, element, scrollBox, spoken } from "./dom";
+import { button, element, focusOn, scrollBox, spoken } from "./dom";
 import { plural, relativePath, reveal } from "./text";
 
 interface Row {
@@ -133,7 +133,7 @@ function drawRows(rows: Row[], path: string, isWhole: boolean): HTMLElement {
   };
   const more = button("", "cnb-more", () => {
     show(shown + STEP);
-    box.focus({ preventScroll: true });
+    focusOn(box);
   });
   show(isWhole || rows.length < FOLDED + WORTH_FOLDING ? STEP : FOLDED);
   return element("div", "", box, more);

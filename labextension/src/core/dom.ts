@@ -9,7 +9,6 @@ const ICONS = {
   stop: "M4.5 4.5h7v7h-7z",
   file: "M4 1.8h5l3 3v9.4H4zM9 1.8v3h3",
   tool: "M2.5 13.5 8 8M9.5 2.3a3.6 3.6 0 1 0 4.2 4.2L11.5 8 8 4.5z",
-  search: "M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9zM10.3 10.3 13.8 13.8",
   image: "M2 3h12v10H2zM2 11l3.5-3.5 3 3L11 8l3 3M10.5 5.7h.1",
   people: "M6 8a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5zM1.8 13.5c0-2.4 1.9-3.8 4.2-3.8s4.2 1.4 4.2 3.8M11 3.2a2.3 2.3 0 0 1 0 4.6M12 9.9c1.5.5 2.4 1.7 2.4 3.6",
   compact: "M8 1.8v4M5.8 4 8 6.2 10.2 4M8 14.2v-4M5.8 12 8 9.8 10.2 12M2.5 8h11",
@@ -21,6 +20,7 @@ const ICONS = {
   open: "M9 2.5h4.5V7M13.5 2.5 7.5 8.5M11.5 9.5v4h-9v-9h4",
   globe: "M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM2 8h12M8 2c2 1.8 2.6 3.8 2.6 6S10 12.2 8 14M8 2C6 3.8 5.4 5.8 5.4 8S6 12.2 8 14",
   gear: "M8 5.6a2.4 2.4 0 1 1 0 4.8 2.4 2.4 0 0 1 0-4.8zM8 1.8v2M8 12.2v2M1.8 8h2M12.2 8h2M3.6 3.6 5 5M11 11l1.4 1.4M12.4 3.6 11 5M5 11l-1.4 1.4",
+  terminal: "M2 3h12v10H2zM4.5 6 6.5 8 4.5 10M8.5 10h3",
   list: "M6 4h7.5M6 8h7.5M6 12h7.5M2.5 4h.1M2.5 8h.1M2.5 12h.1",
   clip: "M11.6 5.2 6.3 10.5a1.3 1.3 0 0 0 1.9 1.9l5.1-5.1a2.7 2.7 0 0 0-3.8-3.8L4 9a4 4 0 0 0 5.7 5.7l4-4",
   down: "M4.5 6.5 8 10l3.5-3.5",
@@ -42,11 +42,8 @@ export function element<K extends keyof HTMLElementTagNameMap>(
 /** A decorative picture, hidden from assistive technology: the words beside it say the same. */
 export function icon(name: IconName, className = ""): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("width", "14");
-  svg.setAttribute("height", "14");
-  svg.setAttribute("aria-hidden", "true");
-  svg.setAttribute("class", `cnb-icon ${className}`.trim());
+  const size = { viewBox: "0 0 16 16", width: "14", height: "14" };
+  setAttributes(svg, { ...size, "aria-hidden": "true", class: `cnb-icon ${className}`.trim() });
   const path = document.createElementNS(SVG, "path");
   path.setAttribute("d", ICONS[name]);
   svg.append(path);
@@ -76,6 +73,11 @@ export function isOff(target: HTMLButtonElement): boolean {
 /** Sets text only when it differs, so that selections and live regions stay undisturbed. */
 export function setText(target: HTMLElement, text: string): void {
   if (target.textContent !== text) target.textContent = text;
+}
+
+/** Gives an element the focus; the page stays where it is scrolled to. */
+export function focusOn(target: HTMLElement | null | undefined): void {
+  target?.focus({ preventScroll: true });
 }
 
 /** Words for assistive technology only. */
@@ -127,7 +129,6 @@ export function makeScrollable(box: HTMLElement): void {
 export function scrollBox(tag: "div" | "pre", className: string, label: string): HTMLElement {
   const made = element(tag, className);
   makeScrollable(made);
-  made.setAttribute("role", "group");
-  made.setAttribute("aria-label", label);
+  setAttributes(made, { role: "group", "aria-label": label });
   return made;
 }

@@ -18,20 +18,20 @@ export class Feed {
   /** Everything of the session; `n` is -1 until the first snapshot came. */
   readonly replica = new Replica();
   link: Link = "connecting";
-  private readonly viewers = new Set<Viewer>();
-  private readonly stopListening: () => void;
-  private askedAt = -Infinity;
+  readonly #viewers = new Set<Viewer>();
+  readonly #stopListening: () => void;
+  #askedAt = -Infinity;
   /** Seconds by which the clock of the session host is ahead of ours. */
-  private ahead: number | null = null;
+  #ahead: number | null = null;
 
   constructor(private readonly transport: Transport) {
-    this.stopListening = transport.listen((frame) => this.receive(frame));
+    this.#stopListening = transport.listen((frame) => this.receive(frame));
   }
 
   /** Calls back after every frame, until the function that it returns is called. */
   attach(viewer: Viewer): () => void {
-    this.viewers.add(viewer);
-    return () => this.viewers.delete(viewer);
+    this.#viewers.add(viewer);
+    return () => this.#viewers.delete(viewer);
   }
 
   request(operation: Operation): Promise<JsonObject> {
@@ -40,7 +40,7 @@ export class Feed {
 
   /** Unix seconds by the clock of the session host, as far as the events that came have told it. */
   now(): number {
-    return Date.now() / 1000 + (this.ahead ?? 0);
+    return Date.now() / 1000 + (this.#ahead ?? 0);
   }
 
   receive(frame: unknown): void {
@@ -52,33 +52,33 @@ export class Feed {
       this.link = link;
       touched.rest = true;
     } else {
-      this.learnClock(frame);
+      this.#learnClock(frame);
       const isWhole = this.replica.applyFrame(frame, touched);
-      if (frame.frame === "snapshot") this.askedAt = -Infinity;
+      if (frame.frame === "snapshot") this.#askedAt = -Infinity;
       if (!isWhole) this.askForSnapshot();
     }
-    for (const viewer of [...this.viewers]) viewer(touched);
+    for (const viewer of [...this.#viewers]) viewer(touched);
   }
 
   /** Asks for a snapshot, unless one is on its way. */
   askForSnapshot(): void {
-    if (performance.now() - this.askedAt < SNAPSHOT_PATIENCE_MS) return;
-    this.askedAt = performance.now();
+    if (performance.now() - this.#askedAt < SNAPSHOT_PATIENCE_MS) return;
+    this.#askedAt = performance.now();
     this.transport.requestSnapshot();
   }
 
   dispose(): void {
-    this.stopListening();
-    this.viewers.clear();
+    this.#stopListening();
+    this.#viewers.clear();
     this.transport.dispose();
   }
 
   /** An event is never older than its arrival, so the largest lead that was seen is nearest to the truth. */
-  private learnClock(frame: JsonObject): void {
+  #learnClock(frame: JsonObject): void {
     if (frame.frame !== "events" || !Array.isArray(frame.events)) return;
     const last = frame.events[frame.events.length - 1];
     if (!isObject(last) || typeof last.t !== "number") return;
     const lead = last.t - Date.now() / 1000;
-    this.ahead = this.ahead === null ? lead : Math.max(this.ahead, lead);
+    this.#ahead = this.#ahead === null ? lead : Math.max(this.#ahead, lead);
   }
 }

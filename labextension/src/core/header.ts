@@ -6,11 +6,14 @@ import { limitWords, spendingWords } from "./figures";
 import type { RateLimit, Spending } from "./read";
 import { type Situation, isOver, isRunning, standingOf } from "./standing";
 import type { Stopper, Stopping } from "./stopper";
+import type { Stage } from "./terminal-stage";
 import { messageOf, reveal } from "./text";
 
 export interface HeaderValue extends Situation {
   usage: Spending | null;
   limits: RateLimit[];
+  /** Where the terminal stands, when the view shows it. */
+  stage: Stage | null;
 }
 
 const CLOSE = "Close session";
@@ -24,9 +27,12 @@ export interface Header {
   readonly element: HTMLElement;
   update(value: HeaderValue): void;
   showStopping(stopping: Stopping): void;
+  /** Tells a problem; "" takes it back. */
+  say(words: string): void;
 }
 
-export function drawHeader(context: Context, stopper: Stopper): Header {
+/** Makes the header; other controls stand before its own. */
+export function drawHeader(context: Context, stopper: Stopper, controls: HTMLElement): Header {
   const dot = element("span");
   const word = element("span", "cnb-word");
   const name = element("span", "cnb-name");
@@ -40,7 +46,7 @@ export function drawHeader(context: Context, stopper: Stopper): Header {
   const offer = element("p", "cnb-offer", "Codex has not stopped yet. ", end);
   const problem = element("p", "cnb-problem");
   const left = element("div", "cnb-left", dot, word, name, host);
-  const line = element("div", "cnb-headline", left, element("div", "cnb-right", details, stop));
+  const line = element("div", "cnb-headline", left, element("div", "cnb-right", controls, details, stop));
   let value: HeaderValue | null = null;
 
   host.title = "The host that Codex works on";
@@ -93,18 +99,23 @@ export function drawHeader(context: Context, stopper: Stopper): Header {
       value = news;
       const { session, turn, link } = news;
       const standing = standingOf(news);
-      dot.className = `cnb-dot cnb-dot-${standing.name}`;
-      setText(word, standing.word);
+      const { stage } = news;
+      dot.className = `cnb-dot cnb-dot-${stage?.dot ?? standing.name}`;
+      setText(word, stage?.word ?? standing.word);
       setText(name, reveal(session.name));
       setText(host, reveal(session.host));
       host.hidden = session.host === "" || session.host === "local";
       const canStop = link !== "gone" && (isRunning(news) || standing.name === "starting");
-      stop.hidden = !canStop;
+      // In the terminal, codex itself says and takes that.
+      stop.hidden = !canStop || stage !== null;
+      details.hidden = stage !== null;
+      if (stage !== null) panel.hidden = true;
       stopper.aim(canStop ? (turn?.id ?? "start") : null);
       close.hidden = !news.isLatest || link === "gone" || isOver(session);
       drawPanel();
     },
     showStopping,
+    say,
   };
 }
 

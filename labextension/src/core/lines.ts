@@ -24,78 +24,78 @@ export function isCut(line: Line): boolean {
 
 export class LineBox {
   readonly element = scrollBox("div", "cnb-terminal", "Output");
-  private readonly rows = element("div", "cnb-rows");
-  private lines: readonly Line[] = [];
-  private isWhole = false;
-  private first = 0;
-  private last = 0;
-  private lastTop = 0;
-  private isLong = false;
+  readonly #rows = element("div", "cnb-rows");
+  #lines: readonly Line[] = [];
+  #isWhole = false;
+  #first = 0;
+  #last = 0;
+  #lastTop = 0;
+  #isLong = false;
   /** Lines still come, and the box is to stay at their end. */
-  private isLive = false;
+  #isLive = false;
   /** The person has not scrolled away from the end. */
-  private isAtEnd = true;
+  #isAtEnd = true;
 
   constructor() {
-    this.element.append(this.rows);
-    this.element.addEventListener("scroll", () => this.onScroll(), { passive: true });
+    this.element.append(this.#rows);
+    this.element.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     new ResizeObserver(() => {
-      this.stayAtEnd();
-      if (this.isLong) this.drawWindow(Infinity);
+      this.#stayAtEnd();
+      if (this.#isLong) this.#drawWindow(Infinity);
     }).observe(this.element);
   }
 
   /** Shows lines, of which those before `changed` are as they were. */
   show(lines: readonly Line[], changed: number, options: { isWhole: boolean; isLive: boolean }): void {
-    const isOther = options.isWhole !== this.isWhole;
-    this.lines = lines;
-    this.isWhole = options.isWhole;
-    this.isLive = options.isLive;
+    const isOther = options.isWhole !== this.#isWhole;
+    this.#lines = lines;
+    this.#isWhole = options.isWhole;
+    this.#isLive = options.isLive;
     const isLong = lines.length > FEW;
-    if (isLong !== this.isLong || isOther) changed = 0;
-    this.isLong = isLong;
+    if (isLong !== this.#isLong || isOther) changed = 0;
+    this.#isLong = isLong;
     this.element.classList.toggle("cnb-long", isLong);
     if (isLong) {
-      this.rows.style.height = `${lines.length * LINE_PX}px`;
-      this.drawWindow(changed);
+      this.#rows.style.height = `${lines.length * LINE_PX}px`;
+      this.#drawWindow(changed);
     } else {
-      this.rows.style.height = this.rows.style.paddingTop = "";
-      while (this.rows.childElementCount > changed) this.rows.lastElementChild?.remove();
+      this.#rows.style.height = this.#rows.style.paddingTop = "";
+      while (this.#rows.childElementCount > changed) this.#rows.lastElementChild?.remove();
       const most = options.isWhole ? LONGEST_WHOLE_LINE : LONGEST_LINE;
-      this.rows.append(...lines.slice(this.rows.childElementCount).map((line) => drawLine(line, most)));
-      [this.first, this.last] = [0, lines.length];
+      this.#rows.append(...lines.slice(this.#rows.childElementCount).map((line) => drawLine(line, most)));
+      [this.#first, this.#last] = [0, lines.length];
     }
-    this.stayAtEnd();
+    this.#stayAtEnd();
   }
 
-  private stayAtEnd(): void {
-    if (!this.isLive || !this.isAtEnd) return;
+  #stayAtEnd(): void {
+    if (!this.#isLive || !this.#isAtEnd) return;
     this.element.scrollTop = this.element.scrollHeight;
-    this.lastTop = this.element.scrollTop;
+    this.#lastTop = this.element.scrollTop;
   }
 
-  private onScroll(): void {
+  #onScroll(): void {
     const { scrollTop, scrollHeight, clientHeight } = this.element;
     // Only a move upwards leaves the end: lines that come move the end away by themselves.
-    if (scrollTop < this.lastTop - 1) this.isAtEnd = false;
-    if (scrollHeight - scrollTop - clientHeight < 8) this.isAtEnd = true;
-    this.lastTop = scrollTop;
-    if (this.isLong) this.drawWindow(Infinity);
+    if (scrollTop < this.#lastTop - 1) this.#isAtEnd = false;
+    if (scrollHeight - scrollTop - clientHeight < 8) this.#isAtEnd = true;
+    this.#lastTop = scrollTop;
+    if (this.#isLong) this.#drawWindow(Infinity);
   }
 
   /** Draws the lines in sight, unless they stand there and `changed` is behind them. */
-  private drawWindow(changed: number): void {
-    const { length } = this.lines;
+  #drawWindow(changed: number): void {
+    const { length } = this.#lines;
     const height = Math.max(LEAST_HEIGHT_PX, this.element.clientHeight);
     const inSight = Math.ceil(height / LINE_PX);
-    const isEnd = this.isLive && this.isAtEnd;
+    const isEnd = this.#isLive && this.#isAtEnd;
     const top = isEnd ? length - inSight : Math.floor(this.element.scrollTop / LINE_PX);
     const start = Math.max(0, Math.min(top, length - inSight));
-    if (changed >= this.last && start >= this.first && Math.min(length, start + inSight) <= this.last) return;
-    this.first = Math.max(0, start - MARGIN);
-    this.last = Math.min(length, start + inSight + MARGIN);
-    this.rows.style.paddingTop = `${this.first * LINE_PX}px`;
-    this.rows.replaceChildren(...this.lines.slice(this.first, this.last).map((line) => drawLine(line, LONGEST_LINE)));
+    if (changed >= this.#last && start >= this.#first && Math.min(length, start + inSight) <= this.#last) return;
+    this.#first = Math.max(0, start - MARGIN);
+    this.#last = Math.min(length, start + inSight + MARGIN);
+    this.#rows.style.paddingTop = `${this.#first * LINE_PX}px`;
+    this.#rows.replaceChildren(...this.#lines.slice(this.#first, this.#last).map((line) => drawLine(line, LONGEST_LINE)));
   }
 }
 

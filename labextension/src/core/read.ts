@@ -12,7 +12,6 @@ import type {
   Session,
   Turn,
   Usage,
-  Window,
 } from "../tokens";
 import { isObject, listOf, numberOf, objectOf, textOf } from "./json";
 
@@ -39,6 +38,16 @@ export interface RateLimit {
   usedPercent: number;
   minutes: number | null;
   resetsAt: number | null;
+}
+
+/** The Codex terminal of a session; `thread`: it shows the thread of the conversation, `plain`: there is no conversation. */
+export interface Terminal {
+  status: string;
+  kind: "thread" | "plain";
+  exitStatus: number | null;
+  detail: string;
+  /** The text of its last screen, when it ended. */
+  screen: string;
 }
 
 export interface Model {
@@ -130,6 +139,19 @@ export function readChanges(value: Json | undefined): FileChange[] {
 /** Why a session ended: closed, idle or failed; "" while it runs. */
 export function readEnded(session: Json | undefined): string {
   return textOf(objectOf(session).ended);
+}
+
+/** Null when none was opened. */
+export function readTerminal(session: Json | undefined): Terminal | null {
+  const it = objectOf(session).terminal;
+  if (!isObject(it)) return null;
+  return {
+    status: textOf(it.status),
+    kind: it.kind === "plain" ? "plain" : "thread",
+    exitStatus: numberOf(it.exit_status),
+    detail: textOf(it.detail),
+    screen: textOf(it.screen),
+  };
 }
 
 export function readApproval(it: JsonObject): Question {
@@ -224,9 +246,4 @@ export function readModels(value: Json | undefined): Model[] {
       isDefault: it.is_default === true,
     }))
     .filter(({ id }) => id !== "");
-}
-
-export function readWindow(value: unknown): Window {
-  if (!isObject(value)) return { from: 0, to: null };
-  return { from: numberOf(value.from) ?? 0, to: numberOf(value.to) };
 }

@@ -14,7 +14,7 @@ const ENDS: Partial<Record<Standing["name"], string>> = {
 export class Speaker {
   readonly element = element("div", "cnb-spoken");
   /** What was true at the last update; null before the first, of which nothing is news. */
-  private before: { name: Standing["name"]; asked: string[] } | null = null;
+  #before: { name: Standing["name"]; asked: string[] } | null = null;
 
   constructor() {
     this.element.setAttribute("role", "status");
@@ -23,8 +23,8 @@ export class Speaker {
   update({ name }: Standing, pending: Approval[]): void {
     // A connection that comes back brings what ended meanwhile, and is no news itself.
     if (name === "lost") return;
-    const { before } = this;
-    this.before = { name, asked: pending.map(({ id }) => id) };
+    const before = this.#before;
+    this.#before = { name, asked: pending.map(({ id }) => id) };
     if (before === null) return;
     const asked = pending.find(({ id }) => !before.asked.includes(id));
     if (asked !== undefined) setText(this.element, `Waiting for approval: ${reveal(asked.title)}`);

@@ -51,7 +51,7 @@ export class Replica {
   /** The number of the last event that is part of the transcript; -1 before the first snapshot. */
   n = -1;
   transcript = emptyTranscript();
-  private places = indexOf(this.transcript);
+  #places = indexOf(this.transcript);
 
   /** Takes a transcript as it was after event `n`; the caller gives it away. */
   load(n: number, transcript: JsonObject): void {
@@ -60,11 +60,11 @@ export class Replica {
     // A transcript of an older version lacks keys that events set.
     const whole = { ...emptyTranscript(), ...transcript, ...Object.fromEntries(lists) } as Transcript;
     this.transcript = whole;
-    this.places = indexOf(whole);
+    this.#places = indexOf(whole);
   }
 
   find(name: Collection, id: string): JsonObject | null {
-    const place = this.places[name].get(id);
+    const place = this.#places[name].get(id);
     const value = place === undefined ? null : this.transcript[name][place];
     return isObject(value) ? value : null;
   }
@@ -73,36 +73,36 @@ export class Replica {
   apply(change: JsonObject, touched: Touched = nothingTouched()): void {
     switch (change.op) {
       case "put":
-        return this.put(change.in, change.value, touched);
+        return this.#put(change.in, change.value, touched);
       case "append":
-        return this.append(change, touched);
+        return this.#append(change, touched);
       case "set":
-        return this.set(change.key, change.value, touched);
+        return this.#set(change.key, change.value, touched);
       case "merge": {
-        const before = this.valueOf(change.key);
+        const before = this.#valueOf(change.key);
         if (!isObject(before) || !isObject(change.value)) return;
-        return this.set(change.key, { ...before, ...change.value }, touched);
+        return this.#set(change.key, { ...before, ...change.value }, touched);
       }
     }
   }
 
   /** The top-level value of a known key that is no list. */
-  private valueOf(key: Json | undefined): Json | undefined {
+  #valueOf(key: Json | undefined): Json | undefined {
     if (typeof key !== "string" || isCollection(key)) return undefined;
     return Object.hasOwn(this.transcript, key) ? this.transcript[key] : undefined;
   }
 
-  private set(key: Json | undefined, value: Json | undefined, touched: Touched): void {
-    if (typeof key !== "string" || value === undefined || this.valueOf(key) === undefined) return;
+  #set(key: Json | undefined, value: Json | undefined, touched: Touched): void {
+    if (typeof key !== "string" || value === undefined || this.#valueOf(key) === undefined) return;
     this.transcript[key] = value;
     touched.rest = true;
   }
 
-  private put(name: Json | undefined, value: Json | undefined, touched: Touched): void {
+  #put(name: Json | undefined, value: Json | undefined, touched: Touched): void {
     if (!isCollection(name) || !isObject(value) || typeof value.id !== "string") return;
-    const place = this.places[name].get(value.id);
+    const place = this.#places[name].get(value.id);
     if (place === undefined) {
-      this.places[name].set(value.id, this.transcript[name].push({ ...value }) - 1);
+      this.#places[name].set(value.id, this.transcript[name].push({ ...value }) - 1);
     } else {
       this.transcript[name][place] = { ...value };
     }
@@ -111,7 +111,7 @@ export class Replica {
     touched.structure = true;
   }
 
-  private append(change: JsonObject, touched: Touched): void {
+  #append(change: JsonObject, touched: Touched): void {
     const { id, field, text } = change;
     if (!isCollection(change.in) || typeof id !== "string" || typeof text !== "string") return;
     if (field !== "text" && field !== "output") return;
@@ -129,7 +129,7 @@ export class Replica {
    */
   applyFrame(frame: unknown, touched: Touched = nothingTouched()): boolean {
     if (!isObject(frame)) return true;
-    if (frame.frame === "snapshot") this.takeSnapshot(frame, touched);
+    if (frame.frame === "snapshot") this.#takeSnapshot(frame, touched);
     if (frame.frame !== "events" || !Array.isArray(frame.events)) return true;
     let previous = typeof frame.since === "number" ? frame.since : this.n;
     if (previous > this.n) return false;
@@ -149,11 +149,11 @@ export class Replica {
   /** Takes `{n, transcript}` of a notebook file, and answers what that touched. */
   takeSaved(saved: JsonObject): Touched {
     const touched = nothingTouched();
-    this.takeSnapshot(saved, touched);
+    this.#takeSnapshot(saved, touched);
     return touched;
   }
 
-  private takeSnapshot(frame: JsonObject, touched: Touched): void {
+  #takeSnapshot(frame: JsonObject, touched: Touched): void {
     const { n, transcript } = frame;
     if (typeof n !== "number" || !isObject(transcript)) return;
     const isSameSession = sessionId(transcript) === sessionId(this.transcript);
@@ -161,7 +161,7 @@ export class Replica {
     this.load(n, transcript);
     touched.structure = true;
     touched.rest = true;
-    for (const id of this.places.items.keys()) touched.items.add(id);
+    for (const id of this.#places.items.keys()) touched.items.add(id);
   }
 }
 

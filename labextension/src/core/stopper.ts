@@ -21,9 +21,9 @@ const READY: Stopping = { phase: "ready", isStuck: false, problem: "" };
 
 export class Stopper {
   /** What would be stopped: a turn, or the start of the session; null when there is nothing to stop. */
-  private target: string | null = null;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private now = READY;
+  #target: string | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #now = READY;
 
   constructor(
     private readonly context: Context,
@@ -31,37 +31,37 @@ export class Stopper {
   ) {}
 
   get state(): Stopping {
-    return this.now;
+    return this.#now;
   }
 
   aim(target: string | null): void {
-    if (target === this.target) return;
-    this.target = target;
-    this.rest(READY);
+    if (target === this.#target) return;
+    this.#target = target;
+    this.#rest(READY);
   }
 
   press(): void {
-    if (this.target === null || this.now.phase === "stopping") return;
-    const isStuck = this.now.phase === "slow";
-    this.rest({ phase: "stopping", isStuck, problem: "" });
-    const { target } = this;
-    this.timer = setTimeout(() => this.change({ ...this.now, phase: "slow" }), PATIENCE_MS);
+    if (this.#target === null || this.#now.phase === "stopping") return;
+    const isStuck = this.#now.phase === "slow";
+    this.#rest({ phase: "stopping", isStuck, problem: "" });
+    const target = this.#target;
+    this.#timer = setTimeout(() => this.#change({ ...this.#now, phase: "slow" }), PATIENCE_MS);
     this.context.request({ op: "interrupt" }).catch((problem: unknown) => {
-      if (this.target === target) this.rest({ ...READY, isStuck, problem: messageOf(problem) });
+      if (this.#target === target) this.#rest({ ...READY, isStuck, problem: messageOf(problem) });
     });
   }
 
   dispose(): void {
-    clearTimeout(this.timer);
+    clearTimeout(this.#timer);
   }
 
-  private rest(state: Stopping): void {
-    clearTimeout(this.timer);
-    this.change(state);
+  #rest(state: Stopping): void {
+    clearTimeout(this.#timer);
+    this.#change(state);
   }
 
-  private change(state: Stopping): void {
-    this.now = state;
+  #change(state: Stopping): void {
+    this.#now = state;
     this.onChange(state);
   }
 }

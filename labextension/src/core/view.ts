@@ -6,12 +6,13 @@
  * stays at its end when it was there. `dispose` removes everything that was added.
  */
 
-import type { JsonObject, Operation, Services, Session, Window } from "../tokens";
+import type { Face, JsonObject, Operation, Services, Session, Window } from "../tokens";
 import { drawApproval } from "./approval";
 import { type TailValue, drawEnd, drawNotice, drawPlan, drawTail } from "./blocks";
 import { type Composer, drawComposer } from "./composer";
 import type { Context, Drawing } from "./context";
-import { element } from "./dom";
+import { element, focusOn } from "./dom";
+import { type Faces, drawFaces } from "./faces";
 import type { Feed } from "./feed";
 import { type Header, type HeaderValue, drawHeader } from "./header";
 import { drawItem } from "./items";
@@ -26,12 +27,13 @@ import {
   readPlan,
   readQueue,
   readSession,
+  readTerminal,
   readTurn,
   readUsage,
 } from "./read";
 import { followEnd } from "./scrolling";
 import { Speaker } from "./speaker";
-import { type Standing, standingOf } from "./standing";
+import { type Situation, type Standing, standingOf } from "./standing";
 import { type Collection, Replica, type Touched, nothingTouched } from "./state";
 import { Stopper } from "./stopper";
 
@@ -54,73 +56,86 @@ export interface ViewOptions {
   saved?: JsonObject | null;
   /** The view has a tab to itself and fills its height. */
   isTall?: boolean;
+  /** What it shows at first. */
+  face?: Face;
 }
 
 export class SessionView implements Context {
   session: Session = readSession(null);
-  private readonly page: Services;
-  private saved: Replica | null = null;
-  private readonly stopper: Stopper;
-  private readonly header: Header;
-  private readonly composer: Composer;
-  private readonly plan = drawPlan();
-  private readonly list = element("div", "cnb-entries");
-  private readonly tail = drawTail();
-  private readonly speaker = new Speaker();
-  private readonly shown = new Map<string, Shown>();
-  private touched = nothingTouched();
-  private frame = 0;
-  private timer: ReturnType<typeof setInterval> | null = null;
-  private readonly detach: () => void;
-  private readonly stopFollowing: () => void;
+  readonly #page: Services;
+  #saved: Replica | null = null;
+  readonly #stopper: Stopper;
+  /** Which face of the thread it shows. */
+  readonly faces: Faces;
+  readonly #header: Header;
+  readonly #composer: Composer;
+  readonly #plan = drawPlan();
+  readonly #list = element("div", "cnb-entries");
+  readonly #tail = drawTail();
+  readonly #speaker = new Speaker();
+  readonly #shown = new Map<string, Shown>();
+  #touched = nothingTouched();
+  #frame = 0;
+  #timer: ReturnType<typeof setInterval> | null = null;
+  readonly #detach: () => void;
+  readonly #stopFollowing: () => void;
 
   constructor(
     private readonly root: HTMLElement,
     private readonly feed: Feed,
     private window: Window,
-    { services = {}, saved = null, isTall = false }: ViewOptions = {},
+    { services = {}, saved = null, isTall = false, face = "conversation" }: ViewOptions = {},
   ) {
-    this.page = services;
-    this.stopper = new Stopper(this, (stopping) => {
-      this.header.showStopping(stopping);
-      this.composer.showStopping(stopping);
+    this.#page = services;
+    this.#stopper = new Stopper(this, (stopping) => {
+      this.#header.showStopping(stopping);
+      this.#composer.showStopping(stopping);
     });
-    this.header = drawHeader(this, this.stopper);
-    this.composer = drawComposer(this, {
-      stopper: this.stopper,
-      prompts: () => promptsOf(this.replica.transcript, this.session.threadId),
-      leave: () => root.focus({ preventScroll: true }),
+    this.faces = drawFaces({
+      services,
+      face,
+      isTall,
+      request: (operation) => feed.request(operation),
+      say: (words) => this.#header.say(words),
+      takeFocus: () => focusOn(root),
+      onChange: () => this.#note({ ...nothingTouched(), rest: true }),
     });
-    this.list.setAttribute("aria-live", "off");
+    this.#header = drawHeader(this, this.#stopper, this.faces.controls);
+    this.#composer = drawComposer(this, {
+      stopper: this.#stopper,
+      prompts: () => promptsOf(this.#replica.transcript, this.session.threadId),
+      leave: () => focusOn(root),
+    });
+    this.#list.setAttribute("aria-live", "off");
     root.classList.add("cnb");
     if (isTall) root.classList.add("cnb-tall");
     root.setAttribute("role", "region");
     root.tabIndex = -1;
-    const content = element("div", "cnb-content", this.plan.element, this.list, this.tail.element);
+    const content = element("div", "cnb-content", this.#plan.element, this.#list, this.#tail.element);
     const body = element("div", "cnb-body", content);
-    root.append(this.header.element, body, this.composer.element, this.speaker.element);
-    this.stopFollowing = followEnd(body, content, () => root.classList.contains("cnb-tall"));
-    this.detach = feed.attach((touched) => this.note(touched));
+    root.append(this.#header.element, this.faces.pane, body, this.#composer.element, this.#speaker.element);
+    this.#stopFollowing = followEnd(body, content, () => root.classList.contains("cnb-tall"));
+    this.#detach = feed.attach((touched) => this.#note(touched));
     this.setSaved(saved);
     const touched = nothingTouched();
-    for (const item of this.replica.transcript.items) touched.items.add(textOf(objectOf(item).id));
+    for (const item of this.#replica.transcript.items) touched.items.add(textOf(objectOf(item).id));
     touched.structure = true;
     touched.rest = true;
-    this.touched = touched;
-    this.draw();
+    this.#touched = touched;
+    this.#draw();
   }
 
   /** The session as its feed tells it; before that, as it was saved. */
-  private get replica(): Replica {
+  get #replica(): Replica {
     const { replica } = this.feed;
-    return replica.n < 0 && this.saved !== null ? this.saved : replica;
+    return replica.n < 0 && this.#saved !== null ? this.#saved : replica;
   }
 
   /** What the page can do; it cannot open files of another host. */
   get services(): Services {
     const { host } = this.session;
-    const { typeset, highlight } = this.page;
-    return host === "" || host === "local" ? this.page : { ...(typeset && { typeset }), ...(highlight && { highlight }) };
+    const { typeset, highlight } = this.#page;
+    return host === "" || host === "local" ? this.#page : { ...(typeset && { typeset }), ...(highlight && { highlight }) };
   }
 
   request(operation: Operation): Promise<JsonObject> {
@@ -133,95 +148,94 @@ export class SessionView implements Context {
 
   setWindow(window: Window): void {
     this.window = window;
-    this.touched.structure = true;
-    this.schedule();
+    this.#touched.structure = true;
+    this.#schedule();
   }
 
   /** Takes a newer transcript of the notebook file. */
   setSaved(saved: JsonObject | null): void {
     if (saved === null) return;
-    this.saved ??= new Replica();
-    this.note(this.saved.takeSaved(saved));
+    this.#saved ??= new Replica();
+    this.#note(this.#saved.takeSaved(saved));
   }
 
   dispose(): void {
-    this.detach();
-    cancelAnimationFrame(this.frame);
-    if (this.timer !== null) clearInterval(this.timer);
-    this.stopFollowing();
-    this.stopper.dispose();
-    this.composer.dispose();
+    this.#detach();
+    cancelAnimationFrame(this.#frame);
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#stopFollowing();
+    this.#stopper.dispose();
+    this.faces.dispose();
+    this.#composer.dispose();
     this.root.replaceChildren();
     this.root.classList.remove("cnb");
-    this.root.removeAttribute("role");
-    this.root.removeAttribute("tabindex");
-    this.root.removeAttribute("aria-label");
+    for (const name of ["role", "tabindex", "aria-label"]) this.root.removeAttribute(name);
   }
 
-  private note(touched: Touched): void {
-    this.touched.structure ||= touched.structure;
-    this.touched.rest ||= touched.rest;
-    for (const id of touched.items) this.touched.items.add(id);
-    this.schedule();
+  #note(touched: Touched): void {
+    this.#touched.structure ||= touched.structure;
+    this.#touched.rest ||= touched.rest;
+    for (const id of touched.items) this.#touched.items.add(id);
+    this.#schedule();
   }
 
-  private schedule(): void {
-    if (this.frame === 0) this.frame = requestAnimationFrame(() => this.draw());
+  #schedule(): void {
+    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#draw());
   }
 
-  private draw(): void {
-    this.frame = 0;
-    const { touched } = this;
-    this.touched = nothingTouched();
-    const { transcript } = this.replica;
+  #draw(): void {
+    this.#frame = 0;
+    const touched = this.#touched;
+    this.#touched = nothingTouched();
+    const { transcript } = this.#replica;
     if (touched.rest) {
       this.session = readSession(transcript.session);
       this.root.setAttribute("aria-label", `Codex session ${this.session.name}`.trim());
     }
-    for (const shown of this.shown.values()) {
+    for (const shown of this.#shown.values()) {
       const { kind, id } = shown.entry;
       if (kind === "item" ? touched.items.has(id) : touched.rest) shown.update();
     }
     // More text of a known item moves nothing, and it is what nearly all frames bring.
     if (!touched.structure && !touched.rest) return;
     const layout = layoutOf(transcript, this.window, this.session.threadId);
-    const isComplete = this.reconcile(layout);
-    this.drawFrame(layout);
+    const isComplete = this.#reconcile(layout);
+    this.#drawFrame(layout);
     if (isComplete) return;
-    this.touched.structure = true;
-    this.schedule();
+    this.#touched.structure = true;
+    this.#schedule();
   }
 
   /** Makes the list of entries what the layout says; false when the time ran out before the end. */
-  private reconcile({ entries }: Layout): boolean {
+  #reconcile({ entries }: Layout): boolean {
     const wanted = new Set(entries.map((entry) => entry.key));
-    for (const [key, { element: gone }] of this.shown) {
+    for (const [key, { element: gone }] of this.#shown) {
       if (wanted.has(key)) continue;
       gone.remove();
-      this.shown.delete(key);
+      this.#shown.delete(key);
     }
     const until = performance.now() + BUDGET_MS;
-    let place = this.list.firstElementChild;
+    let place = this.#list.firstElementChild;
     for (const entry of entries) {
-      let shown = this.shown.get(entry.key);
+      let shown = this.#shown.get(entry.key);
       const isNew = shown === undefined;
       if (shown === undefined) {
         if (performance.now() > until) return false;
-        shown = this.make(entry);
+        shown = this.#make(entry);
         if (entries.length > MANY) skipUnseen(shown.element);
-        this.shown.set(entry.key, shown);
+        this.#shown.set(entry.key, shown);
       }
       if (shown.element === place) place = place.nextElementSibling;
-      else this.list.insertBefore(shown.element, place);
+      else this.#list.insertBefore(shown.element, place);
       // A new entry is drawn in its place: a box cannot scroll to its end before it is in the document.
       if (isNew) shown.update();
     }
     return true;
   }
 
-  private make(entry: Entry): Shown {
+  #make(entry: Entry): Shown {
     // Through `this` every time: a feed takes over from what was saved.
-    const find = (name: Collection, id: string): JsonObject | null => this.replica.find(name, id);
+    const find = (name: Collection, id: string): JsonObject | null => this.#replica.find(name, id);
     switch (entry.kind) {
       case "item": {
         const drawing = drawItem(entry.type, this);
@@ -238,44 +252,51 @@ export class SessionView implements Context {
   }
 
   /** Draws what depends on everything: header, tail, input, announcements, and whether a clock ticks. */
-  private drawFrame(layout: Layout): void {
-    const { transcript } = this.replica;
+  #drawFrame(layout: Layout): void {
+    const { transcript } = this.#replica;
     const turn = layout.turns[layout.turns.length - 1] ?? null;
     const plan = readPlan(transcript.plan);
     const isOwn = plan?.turn === "" || layout.turns.some(({ id }) => id === plan?.turn);
-    this.plan.update(isOwn ? plan : null);
-    const value: HeaderValue = {
+    this.#plan.update(isOwn ? plan : null);
+    const situation: Situation = {
       session: this.session,
       turn,
       isWaiting: layout.pending.length > 0,
       isLatest: this.window.to === null,
       link: this.feed.link,
+    };
+    const isHeard = this.feed.replica.n >= 0;
+    const stage = this.faces.update({ ...situation, isHeard, terminal: readTerminal(transcript.session) });
+    this.root.dataset.cnbFace = this.faces.face();
+    const value: HeaderValue = {
+      ...situation,
+      stage,
       usage: readUsage(transcript.usage),
       limits: readLimits(transcript.rate_limits),
     };
-    this.header.update(value);
-    this.composer.update({
+    this.#header.update(value);
+    this.#composer.update({
       ...value,
       queue: readQueue(transcript.queue),
-      isHeard: this.feed.replica.n >= 0,
+      isHeard,
       ended: readEnded(transcript.session),
     });
     const standing = standingOf(value);
     this.root.dataset.cnbState = standing.name;
-    this.tail.update({ session: this.session, kind: tailKind(standing, layout, this.session) });
-    this.speaker.update(standing, layout.pending);
-    this.setTicking(standing.name === "working" || standing.name === "waiting");
+    this.#tail.update({ session: this.session, kind: tailKind(standing, layout, this.session) });
+    this.#speaker.update(standing, layout.pending);
+    this.#setTicking(standing.name === "working" || standing.name === "waiting");
   }
 
-  private setTicking(isTicking: boolean): void {
-    if (isTicking === (this.timer !== null)) return;
-    if (this.timer !== null) clearInterval(this.timer);
-    this.timer = isTicking ? setInterval(() => this.tick(), 1000) : null;
+  #setTicking(isTicking: boolean): void {
+    if (isTicking === (this.#timer !== null)) return;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = isTicking ? setInterval(() => this.#tick(), 1000) : null;
   }
 
-  private tick(): void {
-    this.composer.tick();
-    for (const shown of this.shown.values()) shown.tick();
+  #tick(): void {
+    this.#composer.tick();
+    for (const shown of this.#shown.values()) shown.tick();
   }
 }
 

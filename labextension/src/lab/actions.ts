@@ -3,7 +3,7 @@
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import { Dialog, Notification, showDialog } from "@jupyterlab/apputils";
 import type { Widget } from "@lumino/widgets";
-import { reveal } from "../core/text";
+import { reveal } from "../core/reveal";
 import { Refusal } from "../tokens";
 import type { Codex } from "./codex";
 import type { Entry } from "./server";
@@ -19,7 +19,7 @@ const FIRST_CELLS = [
 ];
 
 export class Actions {
-  private lastWaiting = "";
+  #lastWaiting = "";
 
   constructor(
     private readonly app: JupyterFrontEnd,
@@ -31,23 +31,33 @@ export class Actions {
   async open(entry: Entry): Promise<void> {
     const { showing } = this.codex;
     const shown = showing.find(entry.id);
-    if (shown !== null) return this.reveal(shown);
+    if (shown !== null) return this.#reveal(shown);
     const path = contentsPath(entry.notebook);
-    if (path === null || !(await this.isThere(path))) return this.openTab(entry.id);
-    const widget = this.appearance(entry.id);
+    if (path === null || !(await this.#isThere(path))) return this.openTab(entry.id);
+    const widget = this.#appearance(entry.id);
     await this.app.commands.execute("docmanager:open", { path });
     const found = await widget;
-    if (found !== null) this.reveal(found);
+    if (found !== null) this.#reveal(found);
   }
 
   /** Brings the next session that waits for the person; each call goes one further. */
   async openNextWaiting(): Promise<void> {
     const waiting = this.codex.watch.entries.filter((entry) => isWaiting(entry));
-    const place = waiting.findIndex(({ id }) => id === this.lastWaiting);
+    const place = waiting.findIndex(({ id }) => id === this.#lastWaiting);
     const next = waiting[(place + 1) % waiting.length];
     if (next === undefined) return void Notification.info("Nothing waits for you.", { autoClose: 3000 });
-    this.lastWaiting = next.id;
+    this.#lastWaiting = next.id;
     await this.open(next);
+  }
+
+  /** Shows the terminal in a window of the browser, for another screen. */
+  async openWindow({ id }: Entry): Promise<void> {
+    const { server } = this.codex;
+    // At once, as long as the browser knows that the person asked for it.
+    const made = open("", `codex-nb-${id}`, "popup,width=900,height=600");
+    const work = server.openTerminal(id).then(() => made?.location.replace(server.terminalUrl(id)));
+    work.catch(() => made?.close());
+    await told(work);
   }
 
   async stop(entry: Entry): Promise<void> {
@@ -92,14 +102,14 @@ export class Actions {
     await this.app.commands.execute("docmanager:open", { path });
   }
 
-  private reveal(widget: Widget): void {
+  #reveal(widget: Widget): void {
     const { shell } = this.app;
     for (let it: Widget | null = widget; it !== null; it = it.parent) if (it.id !== "") shell.activateById(it.id);
-    const question = widget.node.querySelector(".cnb-approval");
+    const question = widget.node.querySelector("[data-cnb-face=conversation] .cnb-approval");
     (question ?? widget.node).scrollIntoView({ block: "nearest" });
   }
 
-  private async isThere(path: string): Promise<boolean> {
+  async #isThere(path: string): Promise<boolean> {
     try {
       await this.app.serviceManager.contents.get(path, { content: false });
       return true;
@@ -110,7 +120,7 @@ export class Actions {
   }
 
   /** The widget that comes to show a session; null when none does for a while. */
-  private appearance(session: string): Promise<Widget | null> {
+  #appearance(session: string): Promise<Widget | null> {
     const { showing } = this.codex;
     return new Promise((resolve) => {
       const done = (): void => {
@@ -138,7 +148,7 @@ export function isBusy({ ended, status, turnStartedAt }: Entry): boolean {
 }
 
 /** Waits for an operation, and tells the person when it fails. */
-async function told(work: Promise<void>): Promise<void> {
+async function told(work: Promise<unknown>): Promise<void> {
   try {
     await work;
   } catch (problem) {

@@ -3,7 +3,8 @@
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import { InputDialog } from "@jupyterlab/apputils";
 import type { ReadonlyPartialJSONObject } from "@lumino/coreutils";
-import { reveal } from "../core/text";
+import { readFace } from "../core/shown";
+import { reveal } from "../core/reveal";
 import { isBusy } from "./actions";
 import type { Codex, Desk } from "./codex";
 import { codexIcon } from "./icon";
@@ -14,6 +15,8 @@ export const CATEGORY = "Codex";
 export const COMMANDS = {
   openPanel: "codex-nb:open-panel",
   openSession: "codex-nb:open-session",
+  openBeside: "codex-nb:open-beside",
+  openWindow: "codex-nb:open-window",
   stopTurn: "codex-nb:stop-turn",
   closeSession: "codex-nb:close-session",
   nextWaiting: "codex-nb:next-waiting",
@@ -45,7 +48,23 @@ export function addCommands(app: JupyterFrontEnd, { watch }: Codex, { actions, o
       // A tab of the last visit is opened before the list of sessions is there.
       const named = typeof args.session === "string" ? args.session : null;
       const session = named ?? (await pick(args, [...watch.entries].reverse(), "Open in a tab"))?.id;
-      if (session !== undefined) await openTab(session);
+      if (session !== undefined) await openTab(session, readFace(args.face), args.area === "right" ? "right" : "main");
+    },
+  });
+  commands.addCommand(COMMANDS.openBeside, {
+    label: "Open a Codex Session in the Right Sidebar",
+    isEnabled: () => watch.entries.length > 0,
+    execute: async (args) => {
+      const entry = await pick(args, [...watch.entries].reverse(), "Open in the sidebar");
+      if (entry !== null) await openTab(entry.id, readFace(args.face), "right");
+    },
+  });
+  commands.addCommand(COMMANDS.openWindow, {
+    label: "Open the Codex Terminal in a Window",
+    isEnabled: () => running().length > 0,
+    execute: async (args) => {
+      const entry = await pick(args, running(), "Open the terminal of");
+      if (entry !== null) await actions.openWindow(entry);
     },
   });
   commands.addCommand(COMMANDS.stopTurn, {
@@ -75,7 +94,7 @@ export function addCommands(app: JupyterFrontEnd, { watch }: Codex, { actions, o
     execute: (args) => actions.newNotebook(typeof args.cwd === "string" ? args.cwd : ""),
   });
   const refresh = (): void => {
-    for (const name of [COMMANDS.openSession, COMMANDS.stopTurn, COMMANDS.closeSession]) commands.notifyCommandChanged(name);
+    for (const name of [COMMANDS.openSession, COMMANDS.openBeside, COMMANDS.openWindow, COMMANDS.stopTurn, COMMANDS.closeSession]) commands.notifyCommandChanged(name);
   };
   watch.changed.connect(refresh);
 }

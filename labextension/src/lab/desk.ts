@@ -6,7 +6,8 @@ import { Actions } from "./actions";
 import type { Codex, Desk } from "./codex";
 import { COMMANDS } from "./commands";
 import { SessionsPanel } from "./panel";
-import { SessionTab } from "./tab";
+import { type Area, SessionTab } from "./tab";
+import type { Face } from "../tokens";
 
 const PANEL_RANK = 450;
 
@@ -17,21 +18,29 @@ export function makeDesk(
   restorer: ILayoutRestorer | null,
 ): Desk {
   const tracker = new WidgetTracker<MainAreaWidget<SessionTab>>({ namespace: "codex-nb" });
-  const openTab = async (session: string): Promise<void> => {
-    let tab = tracker.find(({ content }) => content.session === session);
-    if (tab === undefined) {
-      tab = new MainAreaWidget({ content: new SessionTab(codex, session) });
-      tab.id = `codex-nb-session-${session}`;
-      tab.toolbar.hide();
-      // The main area of Notebook 7 has room for the notebook only.
-      app.shell.add(tab, labShell === null ? "right" : "main");
-      await tracker.add(tab);
-    }
+  const show = async (session: string, face: Face, area?: Area): Promise<SessionTab> => {
+    const known = tracker.find(({ content }) => content.session === session);
+    const tab = known ?? new MainAreaWidget({ content: new SessionTab(codex, session, face) });
+    const { content } = tab;
+    tab.id = `codex-nb-session-${session}`;
+    tab.toolbar.hide();
+    // The main area of Notebook 7 has room for the notebook only.
+    const wanted = labShell === null ? "right" : (area ?? content.area);
+    if (known === undefined || wanted !== content.area) app.shell.add(tab, wanted);
+    content.area = wanted;
+    if (known === undefined) await tracker.add(tab);
+    else await tracker.save(tab);
     app.shell.activateById(tab.id);
+    return content;
   };
+  const openTab = async (session: string, face: Face = "conversation", area?: Area): Promise<void> =>
+    void (await show(session, face, area));
+  const openTerminal = (session: string): void => void show(session, "terminal").then((tab) => tab.openTerminal());
+  codex.services.openTerminal = openTerminal;
   const actions = new Actions(app, codex, openTab);
   const panel = new SessionsPanel(codex.watch, {
     open: (entry) => void actions.open(entry),
+    openTerminal: (entry) => openTerminal(entry.id),
     stop: (entry) => void actions.stop(entry),
     close: (entry) => void actions.close(entry),
     newNotebook: () => void app.commands.execute(COMMANDS.newNotebook),
@@ -40,7 +49,7 @@ export function makeDesk(
   restorer?.add(panel, panel.id);
   void restorer?.restore(tracker, {
     command: COMMANDS.openSession,
-    args: ({ content }) => ({ session: content.session }),
+    args: ({ content: { session, face, area } }) => ({ session, face, area }),
     name: ({ content }) => content.session,
   });
   return { actions, openTab, openPanel: () => app.shell.activateById(panel.id) };

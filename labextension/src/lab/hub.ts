@@ -29,20 +29,20 @@ interface Connection {
 }
 
 export class SessionHub {
-  private readonly connections = new Map<string, Connection>();
+  readonly #connections = new Map<string, Connection>();
 
   constructor(
     private readonly server: Server,
     private readonly watch: Watch,
   ) {
     watch.changed.connect(() => {
-      for (const session of this.connections.keys()) this.lookAgain(session);
+      for (const session of this.#connections.keys()) this.#lookAgain(session);
     });
   }
 
   /** A share of the feed of a session; `isStarting` for one whose session host may not be known yet. */
   open(session: string, { isStarting = false } = {}): Held {
-    const connection = this.connections.get(session) ?? this.connect(session);
+    const connection = this.#connections.get(session) ?? this.#connect(session);
     if (isStarting) connection.transport.expectStart();
     if (connection.ending !== null) clearTimeout(connection.ending);
     connection.ending = null;
@@ -55,18 +55,18 @@ export class SessionHub {
         isHeld = false;
         connection.holders -= 1;
         if (connection.holders > 0) return;
-        connection.ending = setTimeout(() => this.disconnect(session), LINGER_MS);
+        connection.ending = setTimeout(() => this.#disconnect(session), LINGER_MS);
       },
     };
   }
 
   /** Connects again to a session that was gone: somebody heard of it from elsewhere. */
   revive(session: string): void {
-    const connection = this.connections.get(session);
+    const connection = this.#connections.get(session);
     if (connection?.transport.isGone === true) connection.transport.open();
   }
 
-  private connect(session: string): Connection {
+  #connect(session: string): Connection {
     const { server, watch } = this;
     const transport: SocketTransport = new SocketTransport({
       server,
@@ -76,26 +76,26 @@ export class SessionHub {
     });
     const feed: Feed = new Feed(transport);
     const connection: Connection = { feed, transport, holders: 0, ending: null, looking: null };
-    this.connections.set(session, connection);
+    this.#connections.set(session, connection);
     feed.attach(() => {
       if (!transport.isGone || connection.looking !== null) return;
       connection.looking = setTimeout(() => {
         connection.looking = null;
-        this.lookAgain(session);
+        this.#lookAgain(session);
       }, SECOND_LOOK_MS);
     });
     transport.open();
     return connection;
   }
 
-  private lookAgain(session: string): void {
+  #lookAgain(session: string): void {
     if (this.watch.isRunning(session)) this.revive(session);
   }
 
-  private disconnect(session: string): void {
-    const connection = this.connections.get(session);
+  #disconnect(session: string): void {
+    const connection = this.#connections.get(session);
     if (connection === undefined) return;
-    this.connections.delete(session);
+    this.#connections.delete(session);
     if (connection.looking !== null) clearTimeout(connection.looking);
     connection.feed.dispose();
   }

@@ -22,44 +22,44 @@ export interface Kept {
 }
 
 export class Keeper {
-  private timer: ReturnType<typeof setTimeout> | null = null;
-  private readonly detach: () => void;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  readonly #detach: () => void;
 
   constructor(
     private readonly feed: Feed,
     private readonly server: Server,
     private readonly kept: Kept,
   ) {
-    this.detach = feed.attach(({ structure }) => structure && this.look());
+    this.#detach = feed.attach(({ structure }) => structure && this.look());
     this.look();
   }
 
   /** Looks whether the notebook is behind, and if so, brings it up to date unless a kernel is quicker. */
   look(): void {
-    if (this.timer !== null || !this.isBehind()) return;
-    this.timer = setTimeout(() => {
-      this.timer = null;
-      if (this.isBehind()) this.bring().catch((problem: unknown) => console.warn("codex-nb: not kept:", problem));
+    if (this.#timer !== null || !this.#isBehind()) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      if (this.#isBehind()) this.#bring().catch((problem: unknown) => console.warn("codex-nb: not kept:", problem));
     }, PATIENCE_MS);
   }
 
   dispose(): void {
-    this.detach();
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = null;
+    this.#detach();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
   }
 
-  private isBehind(): boolean {
+  #isBehind(): boolean {
     const saved = this.kept.saved();
     return saved !== null && lacksAnEnd(saved, this.feed.replica.transcript);
   }
 
-  private async bring(): Promise<void> {
+  async #bring(): Promise<void> {
     const before = this.kept.saved();
     if (before === null) return;
     const bundle = await this.server.bundle(before.session, before.window);
     const fresh = readSaved(bundle?.data[SESSION_TYPE]);
-    if (bundle === null || fresh === null || !this.isBehind()) return;
+    if (bundle === null || fresh === null || !this.#isBehind()) return;
     const now = this.kept.saved();
     if (now?.session !== before.session || !isSame(now.window, before.window) || fresh.n <= now.n) return;
     this.kept.replace(bundle.data);

@@ -7,6 +7,7 @@ import type { Entry } from "./server";
 
 export interface RowActions {
   open(entry: Entry): void;
+  openTerminal(entry: Entry): void;
   stop(entry: Entry): void;
   close(entry: Entry): void;
 }
@@ -17,55 +18,59 @@ const ENDED: Record<string, string> = { closed: "Closed", idle: "Closed when idl
 
 export class PanelRow {
   readonly element = element("li", "codex-row");
-  private readonly dot = element("span", "codex-dot");
-  private readonly name = element("span", "codex-name");
-  private readonly word = element("span", "codex-word");
-  private readonly elapsed = element("span", "codex-elapsed");
-  private readonly place = element("span", "codex-place");
-  private readonly opener = element("button", "codex-open");
-  private readonly stopper: HTMLButtonElement;
-  private readonly closer: HTMLButtonElement;
-  private entry: Entry | null = null;
+  readonly #dot = element("span", "codex-dot");
+  readonly #name = element("span", "codex-name");
+  readonly #word = element("span", "codex-word");
+  readonly #elapsed = element("span", "codex-elapsed");
+  readonly #place = element("span", "codex-place");
+  readonly #opener = element("button", "codex-open");
+  readonly #terminal: HTMLButtonElement;
+  readonly #stopper: HTMLButtonElement;
+  readonly #closer: HTMLButtonElement;
+  #entry: Entry | null = null;
 
   constructor(actions: RowActions) {
     const call = (action: (entry: Entry) => void) => (): void => {
-      if (this.entry !== null) action(this.entry);
+      if (this.#entry !== null) action(this.#entry);
     };
-    this.opener.type = "button";
-    this.opener.addEventListener("click", call((it) => actions.open(it)));
-    const state = element("span", "codex-state", this.word, this.elapsed);
-    this.opener.append(element("span", "codex-line", this.dot, this.name), state, this.place);
-    this.stopper = iconButton("stop", call((it) => actions.stop(it)));
-    this.closer = iconButton("cross", call((it) => actions.close(it)));
-    this.element.append(this.opener, element("div", "codex-actions", this.stopper, this.closer));
+    this.#opener.type = "button";
+    this.#opener.addEventListener("click", call((it) => actions.open(it)));
+    const state = element("span", "codex-state", this.#word, this.#elapsed);
+    this.#opener.append(element("span", "codex-line", this.#dot, this.#name), state, this.#place);
+    this.#terminal = iconButton("terminal", call((it) => actions.openTerminal(it)));
+    this.#stopper = iconButton("stop", call((it) => actions.stop(it)));
+    this.#closer = iconButton("cross", call((it) => actions.close(it)));
+    this.element.append(this.#opener, element("div", "codex-actions", this.#stopper, this.#closer, this.#terminal));
   }
 
   update(entry: Entry): void {
-    this.entry = entry;
+    this.#entry = entry;
     const name = reveal(entry.name) || entry.id;
-    this.dot.className = `codex-dot codex-dot-${lookOf(entry)}`;
-    setText(this.name, name);
-    setText(this.word, wordOf(entry));
-    setText(this.place, placeOf(entry));
+    this.#dot.className = `codex-dot codex-dot-${lookOf(entry)}`;
+    setText(this.#name, name);
+    setText(this.#word, wordOf(entry));
+    setText(this.#place, placeOf(entry));
     const where = [entry.notebook && `Notebook ${entry.notebook}`, `Folder ${entry.cwd}`, `Host ${entry.host}`];
-    this.opener.title = reveal(where.filter(Boolean).join("\n"));
-    relabel(this.stopper, `Stop the turn of ${name}`);
-    relabel(this.closer, `Close ${name}`);
-    this.hide(this.stopper, !isBusy(entry));
-    this.hide(this.closer, entry.ended !== "");
+    this.#opener.title = reveal(where.filter(Boolean).join("\n"));
+    relabel(this.#terminal, `Open the terminal of ${name}`);
+    relabel(this.#stopper, `Stop the turn of ${name}`);
+    relabel(this.#closer, `Close ${name}`);
+    this.#hide(this.#terminal, entry.ended !== "");
+    this.#hide(this.#stopper, !isBusy(entry));
+    this.#hide(this.#closer, entry.ended !== "");
     this.tick();
   }
 
   /** Hides a button, or shows it; the focus stays in the row. */
-  private hide(button: HTMLButtonElement, isHidden: boolean): void {
+  #hide(button: HTMLButtonElement, isHidden: boolean): void {
     const wasFocused = document.activeElement === button;
     button.hidden = isHidden;
-    if (isHidden && wasFocused) this.opener.focus();
+    if (isHidden && wasFocused) this.#opener.focus();
   }
 
   tick(): void {
-    const since = this.entry?.turnStartedAt ?? null;
-    setText(this.elapsed, since === null || this.entry?.ended !== "" ? "" : clock(Date.now() / 1000 - since));
+    const since = this.#entry?.turnStartedAt ?? null;
+    setText(this.#elapsed, since === null || this.#entry?.ended !== "" ? "" : clock(Date.now() / 1000 - since));
   }
 }
 
@@ -100,7 +105,7 @@ function shortFolder(path: string): string {
   return cut === "" ? path : `…/${relativePath(path, cut)}`;
 }
 
-function iconButton(name: "stop" | "cross", onClick: () => void): HTMLButtonElement {
+function iconButton(name: "terminal" | "stop" | "cross", onClick: () => void): HTMLButtonElement {
   const made = element("button", `codex-act codex-${name}`);
   made.type = "button";
   made.append(icon(name));

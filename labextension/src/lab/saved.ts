@@ -1,8 +1,8 @@
 /** What a notebook file holds of a session: `application/vnd.codex-nb.session+json`. */
 
 import { isObject, numberOf, textOf } from "../core/json";
-import { readWindow } from "../core/read";
-import type { JsonObject, Window } from "../tokens";
+import { readFace, readWindow } from "../core/shown";
+import type { Face, JsonObject, Window } from "../tokens";
 
 export const SESSION_TYPE = "application/vnd.codex-nb.session+json";
 const VERSION = 1;
@@ -11,6 +11,8 @@ export interface Saved {
   session: string;
   n: number;
   window: Window;
+  /** What the output shows at first. */
+  face: Face;
   transcript: JsonObject;
 }
 
@@ -19,5 +21,11 @@ export function readSaved(value: unknown): Saved | null {
   if (!isObject(value) || value.version !== VERSION || !isObject(value.transcript)) return null;
   const session = textOf(value.session);
   if (session === "") return null;
-  return { session, n: numberOf(value.n) ?? -1, window: readWindow(value.window), transcript: value.transcript };
+  return {
+    session,
+    n: numberOf(value.n) ?? -1,
+    window: readWindow(value.window),
+    face: readFace(value.face),
+    transcript: value.transcript,
+  };
 }

@@ -50,15 +50,15 @@ export class Server {
   constructor(private readonly settings: ServerConnection.ISettings) {}
 
   openEvents(session: string, since: number | null): WebSocket {
-    return this.open(["sessions", session, "events"], since === null ? {} : { since: String(since) });
+    return this.#open(["sessions", session, "events"], since === null ? {} : { since: String(since) });
   }
 
   openWatch(): WebSocket {
-    return this.open(["watch"], {});
+    return this.#open(["watch"], {});
   }
 
   async sessions(): Promise<Entry[]> {
-    const answer = await this.ask("GET", ["sessions"]);
+    const answer = await this.#ask("GET", ["sessions"]);
     return listOf(isObject(answer) ? answer.sessions : null).filter(isObject).map(readEntry);
   }
 
@@ -73,21 +73,29 @@ export class Server {
   }
 
   async interrupt(session: string): Promise<void> {
-    await this.ask("POST", ["sessions", session, "interrupt"]);
+    await this.#ask("POST", ["sessions", session, "interrupt"]);
+  }
+
+  async openTerminal(session: string): Promise<void> {
+    await this.#ask("POST", ["sessions", session, "terminal"]);
+  }
+
+  terminalUrl(session: string): string {
+    return URLExt.join(this.settings.baseUrl, ROOT, "terminal", session, "/");
   }
 
   async close(session: string): Promise<void> {
-    await this.ask("DELETE", ["sessions", session]);
+    await this.#ask("DELETE", ["sessions", session]);
   }
 
   async bundle(session: string, { from, to }: Window): Promise<Bundle | null> {
     const range = { from: String(from), ...(to === null ? {} : { to: String(to) }) };
-    const answer = await this.ask("GET", ["sessions", session, "bundle"], range);
+    const answer = await this.#ask("GET", ["sessions", session, "bundle"], range);
     if (!isObject(answer) || !isObject(answer.data)) return null;
     return { n: numberOf(answer.n) ?? -1, data: answer.data };
   }
 
-  private open(path: string[], query: Record<string, string>): WebSocket {
+  #open(path: string[], query: Record<string, string>): WebSocket {
     const { settings } = this;
     const url = URLExt.join(settings.wsUrl, ROOT, ...path.map(encodeURIComponent));
     const token = settings.appendToken && settings.token !== "" ? { token: settings.token } : {};
@@ -95,7 +103,7 @@ export class Server {
   }
 
   /** Rejects with a `Refusal` when our extension refuses, and with an error of ServerConnection otherwise. */
-  private async ask(method: string, path: string[], query: Record<string, string> = {}): Promise<Json> {
+  async #ask(method: string, path: string[], query: Record<string, string> = {}): Promise<Json> {
     const { settings } = this;
     const url = URLExt.join(settings.baseUrl, ROOT, ...path.map(encodeURIComponent));
     const response = await ServerConnection.makeRequest(url + URLExt.objectToQueryString(query), { method }, settings);

@@ -12,6 +12,7 @@ export function makeServices(
   languages: IEditorLanguageRegistry | null,
 ): Services {
   return {
+    serverUrl: app.serviceManager.serverSettings.baseUrl,
     ...(typesetter && { typeset: (element) => void typesetter.typeset(element) }),
     ...(languages && { highlight: (code, name, target) => void highlight(languages, code, name, target) }),
     canOpen: (path) => contentsPath(path) !== null,

@@ -2,13 +2,12 @@
 
 import { type ISignal, Signal } from "@lumino/signaling";
 import { Widget } from "@lumino/widgets";
-import { element, setText } from "../core/dom";
 import { isBusy, isWaiting } from "./actions";
 import type { Watch } from "./watch";
 
 export class StatusItem extends Widget {
-  private readonly button = element("button", "codex-status jp-StatusBar-TextItem");
-  private readonly news = new Signal<this, void>(this);
+  readonly #button = document.createElement("button");
+  readonly #news = new Signal<this, void>(this);
 
   constructor(
     private readonly watch: Watch,
@@ -16,29 +15,30 @@ export class StatusItem extends Widget {
   ) {
     super();
     this.addClass("jp-mod-highlighted");
-    this.button.type = "button";
-    this.button.title = "Show the Codex sessions";
-    this.button.addEventListener("click", onClick);
-    this.node.append(this.button);
-    watch.changed.connect(this.draw, this);
-    this.draw();
+    this.#button.className = "codex-status jp-StatusBar-TextItem";
+    this.#button.type = "button";
+    this.#button.title = "Show the Codex sessions";
+    this.#button.addEventListener("click", onClick);
+    this.node.append(this.#button);
+    watch.changed.connect(this.#draw, this);
+    this.#draw();
   }
 
   override dispose(): void {
-    this.watch.changed.disconnect(this.draw, this);
+    this.watch.changed.disconnect(this.#draw, this);
     super.dispose();
   }
 
   /** Whether there is something to tell. */
   get isActive(): boolean {
-    return this.words() !== "";
+    return this.#words() !== "";
   }
 
   get activeChanged(): ISignal<this, void> {
-    return this.news;
+    return this.#news;
   }
 
-  private words(): string {
+  #words(): string {
     const { entries } = this.watch;
     const waiting = entries.filter(isWaiting).length;
     const running = entries.filter(isBusy).length;
@@ -46,10 +46,10 @@ export class StatusItem extends Widget {
     return running > 0 ? `Codex: ${running} running` : "";
   }
 
-  private draw(): void {
-    const words = this.words();
-    setText(this.button, words);
-    this.button.classList.toggle("codex-waits", words.endsWith("waiting"));
-    this.news.emit();
+  #draw(): void {
+    const words = this.#words();
+    if (this.#button.textContent !== words) this.#button.textContent = words;
+    this.#button.classList.toggle("codex-waits", words.endsWith("waiting"));
+    this.#news.emit();
   }
 }

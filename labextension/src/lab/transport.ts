@@ -1,7 +1,7 @@
 /** The WebSocket of a session as a transport. */
 
 import { isObject, textOf } from "../core/json";
-import { type Json, type JsonObject, type Link, type Operation, Refusal, type Transport } from "../tokens";
+import { type Json, type JsonObject, type Link, type Operation, Refusal, type Transport, Unanswered } from "../tokens";
 import type { Server } from "./server";
 import { LastingSocket } from "./socket";
 
@@ -27,13 +27,13 @@ interface Waiting {
 }
 
 export class SocketTransport implements Transport {
-  private readonly socket: LastingSocket;
-  private readonly listeners = new Set<(frame: unknown) => void>();
-  private readonly waiting = new Map<number, Waiting>();
-  private link: Link = "connecting";
-  private settling: ReturnType<typeof setTimeout> | null = null;
-  private last = 0;
-  private startsUntil = -Infinity;
+  readonly #socket: LastingSocket;
+  readonly #listeners = new Set<(frame: unknown) => void>();
+  readonly #waiting = new Map<number, Waiting>();
+  #link: Link = "connecting";
+  #settling: ReturnType<typeof setTimeout> | null = null;
+  #last = 0;
+  #startsUntil = -Infinity;
 
   constructor(private readonly options: TransportOptions) {
     const { server, session } = options;
@@ -41,63 +41,63 @@ export class SocketTransport implements Transport {
       const since = options.since();
       return server.openEvents(session, since < 0 ? null : since);
     };
-    this.socket = new LastingSocket(make, {
-      opened: () => (this.settling = setTimeout(() => this.setLink("live"), SETTLED_MS)),
-      message: (data) => this.receive(data),
-      closed: (code) => this.closed(code),
+    this.#socket = new LastingSocket(make, {
+      opened: () => (this.#settling = setTimeout(() => this.#setLink("live"), SETTLED_MS)),
+      message: (data) => this.#receive(data),
+      closed: (code) => this.#closed(code),
     });
   }
 
   get isGone(): boolean {
-    return this.link === "gone";
+    return this.#link === "gone";
   }
 
   /** Has it that the session is about to start. */
   expectStart(): void {
-    this.startsUntil = performance.now() + START_MS;
+    this.#startsUntil = performance.now() + START_MS;
   }
 
   /** Connects for the first time, or again to a session that was gone. */
   open(): void {
-    if (this.isGone) this.setLink("connecting");
-    this.socket.open();
+    if (this.isGone) this.#setLink("connecting");
+    this.#socket.open();
   }
 
   request(operation: Operation): Promise<JsonObject> {
-    const id = ++this.last;
+    const id = ++this.#last;
     return new Promise((resolve, reject) => {
-      if (this.socket.send(JSON.stringify({ id, ...operation }))) this.waiting.set(id, { resolve, reject });
-      else reject(this.unreachable());
+      if (this.#socket.send(JSON.stringify({ id, ...operation }))) this.#waiting.set(id, { resolve, reject });
+      else reject(this.#unreachable());
     });
   }
 
   requestSnapshot(): void {
-    this.socket.send(JSON.stringify({ id: ++this.last, op: "snapshot" }));
+    this.#socket.send(JSON.stringify({ id: ++this.#last, op: "snapshot" }));
   }
 
   listen(onFrame: (frame: unknown) => void): () => void {
-    this.listeners.add(onFrame);
-    onFrame({ frame: "link", state: this.link });
-    return () => this.listeners.delete(onFrame);
+    this.#listeners.add(onFrame);
+    onFrame({ frame: "link", state: this.#link });
+    return () => this.#listeners.delete(onFrame);
   }
 
   dispose(): void {
-    this.unsettle();
-    this.socket.close();
-    this.listeners.clear();
-    this.rejectAll(new Refusal("The view was closed.", ""));
+    this.#unsettle();
+    this.#socket.close();
+    this.#listeners.clear();
+    this.#rejectAll(new Refusal("The view was closed.", ""));
   }
 
-  private receive(data: unknown): void {
+  #receive(data: unknown): void {
     const message = parse(data);
     if (!isObject(message)) return;
     if ("frame" in message) {
-      for (const listener of [...this.listeners]) listener(message);
+      for (const listener of [...this.#listeners]) listener(message);
       return;
     }
     const id = typeof message.id === "number" ? message.id : 0;
-    const waiting = this.waiting.get(id);
-    this.waiting.delete(id);
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
     if (isObject(message.error)) {
       const { error } = message;
       waiting?.reject(new Refusal(textOf(error.message) || "The session refused.", textOf(error.hint)));
@@ -106,36 +106,36 @@ export class SocketTransport implements Transport {
     }
   }
 
-  private closed(code: number): boolean {
-    this.unsettle();
-    const isStarting = code === UNKNOWN && performance.now() < this.startsUntil;
+  #closed(code: number): boolean {
+    this.#unsettle();
+    const isStarting = code === UNKNOWN && performance.now() < this.#startsUntil;
     const isFinal = (code === UNKNOWN && !isStarting) || code === ENDED || this.options.isUnserved();
-    if (!isStarting) this.setLink(isFinal ? "gone" : "lost");
-    this.rejectAll(new Refusal("The connection broke before the session answered.", "Look whether it was done."));
+    if (!isStarting) this.#setLink(isFinal ? "gone" : "lost");
+    this.#rejectAll(new Unanswered("The connection broke before the session answered.", "Look whether it was done."));
     return !isFinal;
   }
 
-  private unreachable(): Refusal {
+  #unreachable(): Refusal {
     return this.isGone
       ? new Refusal("The session has ended.", "Start it again with %codex_run.")
-      : new Refusal("The session cannot be reached at the moment.", "Try again when the connection is back.");
+      : new Unanswered("The session cannot be reached at the moment.", "Try again when the connection is back.");
   }
 
-  private setLink(link: Link): void {
-    this.unsettle();
-    if (link === this.link) return;
-    this.link = link;
-    for (const listener of [...this.listeners]) listener({ frame: "link", state: link });
+  #setLink(link: Link): void {
+    this.#unsettle();
+    if (link === this.#link) return;
+    this.#link = link;
+    for (const listener of [...this.#listeners]) listener({ frame: "link", state: link });
   }
 
-  private unsettle(): void {
-    if (this.settling !== null) clearTimeout(this.settling);
-    this.settling = null;
+  #unsettle(): void {
+    if (this.#settling !== null) clearTimeout(this.#settling);
+    this.#settling = null;
   }
 
-  private rejectAll(problem: Error): void {
-    for (const { reject } of this.waiting.values()) reject(problem);
-    this.waiting.clear();
+  #rejectAll(problem: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(problem);
+    this.#waiting.clear();
   }
 }
 

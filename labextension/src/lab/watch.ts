@@ -13,22 +13,22 @@ export class Watch {
   /** The oldest first. */
   entries: readonly Entry[] = [];
   state: WatchState = "connecting";
-  private readonly socket: LastingSocket;
-  private readonly news = new Signal<this, void>(this);
-  private wasOpen = false;
+  readonly #socket: LastingSocket;
+  readonly #news = new Signal<this, void>(this);
+  #wasOpen = false;
 
   constructor(private readonly server: Server) {
-    this.socket = new LastingSocket(() => server.openWatch(), {
-      opened: () => (this.wasOpen = true),
-      message: (data) => this.receive(data),
-      closed: () => this.closed(),
+    this.#socket = new LastingSocket(() => server.openWatch(), {
+      opened: () => (this.#wasOpen = true),
+      message: (data) => this.#receive(data),
+      closed: () => this.#closed(),
     });
-    this.socket.open();
+    this.#socket.open();
   }
 
   /** The list or the state is another one. */
   get changed(): ISignal<this, void> {
-    return this.news;
+    return this.#news;
   }
 
   find(session: string): Entry | null {
@@ -40,28 +40,28 @@ export class Watch {
     return this.state === "live" && this.find(session)?.ended === "";
   }
 
-  private receive(data: unknown): void {
+  #receive(data: unknown): void {
     const frame: Json = typeof data === "string" ? (JSON.parse(data) as Json) : null;
     if (!isObject(frame) || frame.frame !== "sessions") return;
     this.entries = listOf(frame.sessions).filter(isObject).map(readEntry);
-    this.set("live");
+    this.#set("live");
   }
 
-  private closed(): boolean {
+  #closed(): boolean {
     // A browser does not tell a page why a WebSocket did not open.
-    if (!this.wasOpen) void this.askWhy();
-    if (this.state !== "absent") this.set("lost");
+    if (!this.#wasOpen) void this.#askWhy();
+    if (this.state !== "absent") this.#set("lost");
     return this.state !== "absent";
   }
 
-  private async askWhy(): Promise<void> {
+  async #askWhy(): Promise<void> {
     if ((await this.server.hasExtension()) !== false) return;
-    this.socket.close();
-    this.set("absent");
+    this.#socket.close();
+    this.#set("absent");
   }
 
-  private set(state: WatchState): void {
+  #set(state: WatchState): void {
     this.state = state;
-    this.news.emit();
+    this.#news.emit();
   }
 }

@@ -38,34 +38,34 @@ export function line(name: IconName, ...parts: (Node | string)[]): HTMLElement {
 /** A line that unfolds. What it unfolds to is made when it is first asked for. */
 export class Fold {
   readonly element = element("div", "cnb-fold");
-  private readonly words = element("span", "cnb-linetext");
-  private readonly picture: SVGSVGElement;
-  private readonly details = element("details");
-  private readonly body = element("div", "cnb-foldbody");
-  private make: (() => Node[]) | null = null;
-  private isPlain: boolean | null = null;
+  readonly #words = element("span", "cnb-linetext");
+  readonly #picture: SVGSVGElement;
+  readonly #details = element("details");
+  readonly #body = element("div", "cnb-foldbody");
+  #make: (() => Node[]) | null = null;
+  #isPlain: boolean | null = null;
 
   constructor(name: IconName) {
-    this.picture = icon(name);
-    this.details.addEventListener("toggle", () => this.fill());
+    this.#picture = icon(name);
+    this.#details.addEventListener("toggle", () => this.#fill());
   }
 
   /** Shows what the line says, and what it unfolds to; with null it is a line and no more. */
   show(head: (Node | string)[], make: (() => Node[]) | null): void {
-    this.words.replaceChildren(...head);
-    this.make = make;
+    this.#words.replaceChildren(...head);
+    this.#make = make;
     const isPlain = make === null;
-    if (isPlain !== this.isPlain) {
-      this.isPlain = isPlain;
-      const row = element(isPlain ? "div" : "summary", "cnb-line", this.picture, this.words);
-      this.details.replaceChildren(row, this.body);
-      this.element.replaceChildren(isPlain ? row : this.details);
+    if (isPlain !== this.#isPlain) {
+      this.#isPlain = isPlain;
+      const row = element(isPlain ? "div" : "summary", "cnb-line", this.#picture, this.#words);
+      this.#details.replaceChildren(row, this.#body);
+      this.element.replaceChildren(isPlain ? row : this.#details);
     }
-    this.fill();
+    this.#fill();
   }
 
-  private fill(): void {
-    if (this.details.open) this.body.replaceChildren(...(this.make?.() ?? []));
+  #fill(): void {
+    if (this.#details.open) this.#body.replaceChildren(...(this.#make?.() ?? []));
   }
 }
 
@@ -75,40 +75,40 @@ const MOST_WHOLE = 100_000;
 /** Text that shows its first lines, and the rest on demand; what it hides is made visible. */
 export class FoldedText {
   readonly element = element("div", "cnb-foldedtext");
-  private readonly text: HTMLElement;
-  private readonly more: HTMLButtonElement;
-  private isWhole = false;
-  private value: string | null = null;
+  readonly #text: HTMLElement;
+  readonly #more: HTMLButtonElement;
+  #isWhole = false;
+  #value: string | null = null;
 
   constructor(
     private readonly most: number,
     tag: "div" | "code" = "div",
   ) {
-    this.text = element(tag, "cnb-pretext");
-    this.more = button("", "cnb-more", () => {
-      this.isWhole = !this.isWhole;
-      this.draw();
+    this.#text = element(tag, "cnb-pretext");
+    this.#more = button("", "cnb-more", () => {
+      this.#isWhole = !this.#isWhole;
+      this.#draw();
     });
-    this.text.style.setProperty("--cnb-lines", String(most));
-    this.element.append(this.text, this.more);
+    this.#text.style.setProperty("--cnb-lines", String(most));
+    this.element.append(this.#text, this.#more);
   }
 
   update(text: string): void {
-    if (text === this.value) return;
-    this.value = text;
+    if (text === this.#value) return;
+    this.#value = text;
     const lines = text.slice(0, MOST_FOLDED).split("\n");
     // Long lines wrap, so their length counts as well as their number.
     const height = lines.reduce((sum, line) => sum + 1 + Math.floor(line.length / 120), 0);
-    this.more.hidden = height <= this.most + 1 && text.length <= MOST_FOLDED;
-    this.draw();
+    this.#more.hidden = height <= this.most + 1 && text.length <= MOST_FOLDED;
+    this.#draw();
   }
 
-  private draw(): void {
-    const isCut = !this.isWhole && !this.more.hidden;
-    this.text.textContent = reveal(cut(this.value ?? "", isCut ? MOST_FOLDED : MOST_WHOLE));
-    this.text.classList.toggle("cnb-clamped", isCut);
-    this.more.textContent = this.isWhole ? "Show less" : "Show more";
-    this.more.setAttribute("aria-expanded", String(this.isWhole));
+  #draw(): void {
+    const isCut = !this.#isWhole && !this.#more.hidden;
+    this.#text.textContent = reveal(cut(this.#value ?? "", isCut ? MOST_FOLDED : MOST_WHOLE));
+    this.#text.classList.toggle("cnb-clamped", isCut);
+    this.#more.textContent = this.#isWhole ? "Show less" : "Show more";
+    this.#more.setAttribute("aria-expanded", String(this.#isWhole));
   }
 }
 
