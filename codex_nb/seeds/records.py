@@ -18,9 +18,9 @@ Kind = Literal["chatgpt", "apikey"]
 class Status(StrEnum):
     """What is known of a login.
 
-    ALIVE is used; SUSPECT may have been refreshed by somebody who did not tell how it ended, and
-    is not refreshed by others until that is known; DEAD was refused for good; RETIRED was taken
-    out of use by a person.
+    ALIVE is used; SUSPECT may have been refreshed by somebody who did not tell how it ended, or
+    was dead and has another login now that nobody tried; DEAD was refused for good; RETIRED was
+    taken out of use by a person.
     """
 
     ALIVE = "alive"
@@ -110,6 +110,21 @@ class Seed:
     intent: Intent | None = None
 
 
+def after_save(status: Status, reason: str, doubt: str = "") -> tuple[Status, str]:
+    """The status and its reason once a login was saved.
+
+    Args:
+        status: Before.
+        reason: Before.
+        doubt: Why nobody vouches for the login; "" if codex or the token endpoint just gave it.
+    """
+    if status is Status.RETIRED:
+        return status, reason
+    if doubt and status is not Status.ALIVE:
+        return Status.SUSPECT, doubt
+    return Status.ALIVE, ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
     """A sealed login, and the version that it was sealed for."""
@@ -133,4 +148,4 @@ class Finding:
     text: str = ""
 
 
-__all__ = ["Blob", "Finding", "Intent", "Kind", "Lease", "Seed", "Status"]
+__all__ = ["Blob", "Finding", "Intent", "Kind", "Lease", "Seed", "Status", "after_save"]

@@ -36,6 +36,8 @@ TWO_COPIES = (
 )
 """What is said wherever a copy of a rotating login is made."""
 
+_UNTRIED = "its login was taken from a file and not verified since"
+
 
 class Seeds(OpenedStore):
     """The seeds of a store. Entering it opens it; one instance belongs to one event loop."""
@@ -57,7 +59,13 @@ class Seeds(OpenedStore):
     # Taking in
 
     async def add(
-        self, name: str, login: Login, *, pool: str = "", config: JsonObject | None = None
+        self,
+        name: str,
+        login: Login,
+        *,
+        pool: str = "",
+        config: JsonObject | None = None,
+        doubt: str = "",
     ) -> Seed:
         """Keep a login under a name.
 
@@ -67,8 +75,10 @@ class Seeds(OpenedStore):
         Args:
             name: What to call it; "" makes a name of the account.
             login: The login.
-            pool: Of the seeds that stand in for it, or "".
+            pool: Of the seeds that stand in for it; "" leaves a seed of that name where it is.
             config: Settings of codex that go with it; only harmless ones are kept.
+            doubt: Why it may not be good, unless codex just gave it: a dead seed is not alive by
+                such a login, but suspect until it is verified.
 
         Raises:
             UsageError: The name or the pool cannot be one.
@@ -82,7 +92,8 @@ class Seeds(OpenedStore):
         name = name or free_name(login, named)
         check_name(name, "seed")
         if name in named:
-            return await self._replace(named[name], login, config or {})
+            seed = await self._replace(named[name], login, config or {}, doubt)
+            return await self._joined(seed, pool)
         fingerprint = self.fingerprints.credential(login)
         for other in named.values():
             # In whichever pool: it would be refreshed twice, which ends it.
@@ -119,7 +130,7 @@ class Seeds(OpenedStore):
             CodexNBError: As for `add`.
         """
         login, config = await asyncio.to_thread(read_login, path, identity)
-        return await self.add(name, login, pool=pool, config=config)
+        return await self.add(name, login, pool=pool, config=config, doubt=_UNTRIED)
 
     # Changing
 
@@ -256,7 +267,7 @@ class Seeds(OpenedStore):
             on_wait=on_wait,
         )
 
-    async def _replace(self, seed: Seed, login: Login, config: JsonObject) -> Seed:
+    async def _replace(self, seed: Seed, login: Login, config: JsonObject, doubt: str) -> Seed:
         check_follows(seed, login, self.fingerprints)
         return await self.store.save(
             seed.id,
@@ -264,7 +275,20 @@ class Seeds(OpenedStore):
             blob=self.seal(seed.id, seed.version + 1, login, config),
             fingerprint=self.fingerprints.credential(login),
             details=login.details(),
+            doubt=doubt,
         )
+
+    async def _joined(self, seed: Seed, pool: str) -> Seed:
+        if pool in ("", seed.pool):
+            return seed
+        try:
+            return await self.put_into_pool(seed.id, pool)
+        except SeedTakenError as exc:
+            raise SeedTakenError(
+                f"The login of {seed.name} is kept, but the seed is not in the pool {pool}: "
+                f"{exc.message}",
+                hint=exc.hint,
+            ) from exc
 
 
 __all__ = ["POOL", "TWO_COPIES", "Seeds"]

@@ -241,12 +241,21 @@ class Store(Protocol):
         blob: Blob,
         fingerprint: str,
         details: JsonObject,
+        doubt: str = "",
     ) -> Seed:
         """Store the login that follows `parent`: blob, fingerprint, details and status in one step.
 
-        `blob.version` is the version that `parent` had, plus one. The seed becomes ALIVE unless a
-        person retired it, verified now, and has no intent any more. Saving the same login again
-        succeeds.
+        The seed becomes ALIVE unless a person retired it, verified now, and has no intent any more.
+        Saving the same login again succeeds.
+
+        Args:
+            seed_id: The seed.
+            parent: Fingerprint of the login before.
+            blob: The new one; its version is the one that `parent` had, plus one.
+            fingerprint: Of the new one.
+            details: Merged into those of the seed.
+            doubt: Why nobody vouches for the login, as of a file that a person brought: it is no
+                verdict then, and a seed that was not alive becomes SUSPECT for this reason.
 
         Raises:
             SeedNotFoundError: The seed was deleted.

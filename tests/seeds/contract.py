@@ -79,6 +79,7 @@ async def saved(
     version: int = 2,
     data: bytes = b"sealed second",
     details: JsonObject | None = None,
+    doubt: str = "",
 ) -> Seed:
     """The seed after the login that follows was saved."""
     return await store.save(
@@ -87,4 +88,5 @@ async def saved(
         blob=a_blob(version, data),
         fingerprint=fingerprint,
         details=details or {},
+        doubt=doubt,
     )

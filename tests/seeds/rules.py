@@ -168,7 +168,7 @@ class Rules:
         self.update(seed_id, intent=None)
         return True
 
-    def save(self, seed_id: str, parent: str, blob: Blob, fingerprint: str) -> Seed:
+    def save(self, seed_id: str, parent: str, blob: Blob, fingerprint: str, doubt: str) -> Seed:
         known = self.known(seed_id)
         seed = known.seed
         if seed.fingerprint == parent and seed.version + 1 == blob.version:
@@ -178,12 +178,14 @@ class Rules:
                 fingerprint=fingerprint,
                 version=blob.version,
                 updated_at=self.clock.at,
-                verified_at=self.clock.at,
+                verified_at=seed.verified_at if doubt else self.clock.at,
                 intent=None,
             )
             # What a person took out of use stays so; and a login is kept in any case.
             with suppress(SeedTakenError):
-                if seed.status is not Status.RETIRED:
+                if doubt and seed.status in (Status.DEAD, Status.SUSPECT):
+                    self.update(seed_id, status=Status.SUSPECT, reason=doubt)
+                elif seed.status is not Status.RETIRED:
                     self.update(seed_id, status=Status.ALIVE, reason="")
         elif seed.fingerprint != fingerprint:
             raise LineageError("")

@@ -130,6 +130,40 @@ def test_who_logs_in_anew_brings_a_dead_seed_back_to_life(place: Place) -> None:
     place.run(work)
 
 
+def test_a_file_over_a_dead_seed_has_to_be_verified_first(place: Place) -> None:
+    file = place.folder / "auth.json"
+    file.write_bytes(chatgpt().to_bytes())
+
+    async def work(seeds: Seeds) -> None:
+        seed = await seeds.add("work", chatgpt())
+        await seeds.store.mark(seed.id, Status.DEAD, "It was revoked.", verified=True)
+        dead = await seeds.find("work")
+
+        again = await seeds.add_file(file, name="work")
+
+        assert facts_of(again) == ("work", "", "chatgpt", 2, Status.SUSPECT)
+        assert "not verified" in again.reason
+        assert again.verified_at == dead.verified_at
+
+    place.run(work)
+
+
+def test_who_logs_in_anew_may_put_the_seed_into_a_pool_by_the_way(place: Place) -> None:
+    async def work(seeds: Seeds) -> None:
+        await seeds.add("work", chatgpt())
+        assert (await seeds.add("work", chatgpt(), pool="team")).pool == "team"
+        assert (await seeds.add("work", chatgpt())).pool == "team"
+
+        await seeds.add("other", chatgpt(), pool="full")
+        last = chatgpt()
+        with pytest.raises(SeedTakenError, match="work is kept, but the seed is not in the pool"):
+            await seeds.add("work", last, pool="full")
+        there = await seeds.find("work")
+        assert ((await seeds.open(there))[0], there.pool) == (last, "team")
+
+    place.run(work)
+
+
 def test_a_seed_takes_no_login_of_another_account_nor_an_older_one_nor_while_in_use(
     place: Place,
 ) -> None:

@@ -171,6 +171,31 @@ def test_a_saved_login_is_alive(place: Place, status: Status) -> None:
     place.play(scenario)
 
 
+@pytest.mark.parametrize(
+    ("status", "then"),
+    [
+        (Status.ALIVE, (Status.ALIVE, "")),
+        (Status.SUSPECT, (Status.SUSPECT, "not tried")),
+        (Status.DEAD, (Status.SUSPECT, "not tried")),
+        (Status.RETIRED, (Status.RETIRED, "because")),
+    ],
+)
+def test_a_login_that_nobody_vouches_for_makes_no_seed_alive_and_is_no_verdict(
+    place: Place, status: Status, then: tuple[Status, str]
+) -> None:
+    async def scenario(store: Store) -> None:
+        seed = await created(store)
+        reason = "" if status is Status.ALIVE else "because"
+        await store.mark(seed.id, status, reason, verified=True)
+        before = (await store.find("one")).verified_at
+        after = await saved(store, seed, doubt="not tried")
+        assert ((after.status, after.reason), after.verified_at) == (then, before)
+        assert (after.fingerprint, after.version, after.intent) == ("second", 2, None)
+        assert await store.find("one") == after
+
+    place.play(scenario)
+
+
 def test_a_saved_login_of_a_retired_seed_stays_out_of_use(place: Place) -> None:
     async def scenario(store: Store) -> None:
         seed = await created(store)

@@ -170,12 +170,25 @@ class Steps(RuleBasedStateMachine):
             self.store.end_refresh(seed, attempt), lambda: self.model.end_refresh(seed, attempt)
         )
 
-    @rule(seed=seeds, parent=LOGINS, fingerprint=LOGINS, version=st.integers(2, 4))
-    def save(self, seed: str, parent: str, fingerprint: str, version: int) -> None:
+    @rule(
+        seed=seeds,
+        parent=LOGINS,
+        fingerprint=LOGINS,
+        version=st.integers(2, 4),
+        doubt=st.sampled_from(["", "not tried"]),
+    )
+    def save(self, seed: str, parent: str, fingerprint: str, version: int, doubt: str) -> None:
         blob = Blob(data=uuid.uuid4().bytes, version=version)
         self.same(
-            self.store.save(seed, parent=parent, blob=blob, fingerprint=fingerprint, details={}),
-            lambda: self.model.save(seed, parent, blob, fingerprint),
+            self.store.save(
+                seed,
+                parent=parent,
+                blob=blob,
+                fingerprint=fingerprint,
+                details={},
+                doubt=doubt,
+            ),
+            lambda: self.model.save(seed, parent, blob, fingerprint, doubt),
         )
 
     @rule(

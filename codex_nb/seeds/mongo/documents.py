@@ -133,7 +133,13 @@ def new_lease(lease_id: str, holder: str, ttl: float) -> list[Document]:
 
 
 def new_login(
-    *, blob: Document, fingerprint: str, details: JsonObject, status: Status, reason: str
+    *,
+    blob: Document,
+    fingerprint: str,
+    details: JsonObject,
+    status: Status,
+    reason: str,
+    verified: bool,
 ) -> list[Document]:
     """The update that puts the next login in place of the stored one."""
     given: Document = {
@@ -143,7 +149,7 @@ def new_login(
         **details_fields(details),
         "intent": None,
     }
-    times = {"updated_at": NOW, "verified_at": NOW, "seen_at": NOW}
+    times = {"updated_at": NOW, "seen_at": NOW} | ({"verified_at": NOW} if verified else {})
     return [{"$set": {**literals(given), "previous": "$blob", **times}}]
 
 

@@ -19,7 +19,7 @@ from codex_nb.seeds.mongo.documents import (
     to_seed,
 )
 from codex_nb.seeds.mongo.rows import Rows, broken_lineage, held, lost
-from codex_nb.seeds.records import Status
+from codex_nb.seeds.records import Status, after_save
 
 if TYPE_CHECKING:
     from codex_nb.protocol.messages import JsonObject
@@ -98,6 +98,7 @@ class Logins(Rows):
         blob: Blob,
         fingerprint: str,
         details: JsonObject,
+        doubt: str = "",
     ) -> Seed:
         """Store the login that follows `parent`: blob, fingerprint, details and status at once."""
 
@@ -107,8 +108,8 @@ class Logins(Rows):
             while True:
                 old = await self._document(seed_id)
                 status, reason = Status(old["status"]), old["reason"]
-                if may_claim and status is not Status.RETIRED:
-                    status, reason = Status.ALIVE, ""
+                if may_claim:
+                    status, reason = after_save(status, reason, doubt)
                 if not follows(old, parent, blob):
                     if old["blob"].get("file") != stored.get("file"):
                         await self._blobs.drop(stored)
@@ -124,6 +125,7 @@ class Logins(Rows):
                     details=merged(old["details"], details),
                     status=status,
                     reason=reason,
+                    verified=not doubt,
                 )
                 same = {name: old[name] for name in ("_id", "fingerprint", "details", "status")}
                 try:

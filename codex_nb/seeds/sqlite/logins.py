@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from codex_nb.errors import SeedBusyError, SeedNotFoundError
-from codex_nb.seeds.records import Blob, Status
+from codex_nb.seeds.records import Blob, after_save
 from codex_nb.seeds.sqlite.rows import Part, broken_lineage, held_seed, merged, missing
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Logins(Part):
         blob: Blob,
         fingerprint: str,
         details: JsonObject,
+        doubt: str = "",
     ) -> Seed:
         """Store the login that follows `parent`: blob, fingerprint, details and status at once."""
 
@@ -82,6 +83,8 @@ class Logins(Part):
             if not follows:
                 return seed
             known = merged(seed.details, details)
+            verified_at = seed.verified_at if doubt else now
+            status, reason = after_save(seed.status, seed.reason, doubt)
             db.execute(
                 "UPDATE blobs SET previous = data, previous_version = version, data = ?, "
                 "version = ? WHERE seed = ?",
@@ -90,14 +93,13 @@ class Logins(Part):
             db.execute(
                 "UPDATE seeds SET fingerprint = ?, version = ?, details = ?, updated_at = ?, "
                 "verified_at = ?, intent = NULL WHERE id = ?",
-                (fingerprint, blob.version, json.dumps(known), now, now, seed_id),
+                (fingerprint, blob.version, json.dumps(known), now, verified_at, seed_id),
             )
-            if seed.status is not Status.ALIVE or seed.reason:
+            if (status, reason) != (seed.status, seed.reason):
                 # Another seed may have the account by now; the login is kept all the same.
                 db.execute(
-                    "UPDATE OR IGNORE seeds SET status = 'alive', reason = '' "
-                    "WHERE id = ? AND status <> 'retired'",
-                    (seed_id,),
+                    "UPDATE OR IGNORE seeds SET status = ?, reason = ? WHERE id = ?",
+                    (status, reason, seed_id),
                 )
                 return self._seed(db, seed_id, now)
             return replace(
@@ -106,7 +108,7 @@ class Logins(Part):
                 version=blob.version,
                 details=known,
                 updated_at=now,
-                verified_at=now,
+                verified_at=verified_at,
                 intent=None,
             )
 
