@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,16 @@ from codex_nb.errors import CodexNBError, LoginError, SeedBusyError
 from codex_nb.seeds.finishing import finished
 from codex_nb.seeds.hold import Hold, boot_clock, jittered
 from codex_nb.seeds.records import Status
+from codex_nb.seeds.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from codex_nb.seeds.store import Store
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 1.0
+_PAUSE_BEHIND = 3.0
+"""Seconds between two looks of one who is not the next. A place is kept for longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +33,13 @@ class Waiting:
         name: Of the seed that will be free first.
         holder: Who has it; "" when nobody has, and another machine has to tell how a refresh ended.
         left: Seconds until its lease ends unless it is renewed.
+        ahead: How many others wait for the same and came before.
     """
 
     name: str
     holder: str
     left: float
+    ahead: int = 0
 
 
 async def wait_for_lease(
@@ -48,7 +53,7 @@ async def wait_for_lease(
     on_wait: Callable[[Waiting], None] = lambda _waiting: None,
     clock: Callable[[], float] = boot_clock,
 ) -> Hold:
-    """Lease a seed, or one of a pool, as soon as it is free.
+    """Lease a seed, or one of a pool, as soon as it is free and all have it who asked before.
 
     Args:
         store: An open store.
@@ -68,6 +73,7 @@ async def wait_for_lease(
     """
     end = clock() + wait.total_seconds()
     lease_id = str(uuid.uuid4())
+    waiters = Waiters(store, f"pool:{pool}" if pool else f"seed:{seed_id}", lease_id)
     pause = _FIRST_PAUSE
     holds: list[Hold] = []
 
@@ -79,23 +85,29 @@ async def wait_for_lease(
         if found is not None:
             holds.append(Hold(store, found[1], ttl=ttl, asked_at=asked_at, clock=clock))
 
-    while True:
-        try:
-            await finished(ask())
-        except asyncio.CancelledError:
-            for hold in holds:
-                with suppress(CodexNBError):  # else it ends by itself
-                    await store.release(hold.lease)
-            raise
-        if holds:
-            return holds[0]
-        waiting = await _who(store, seed_id, pool)
-        left = end - clock()
-        if left <= 0:
-            raise _busy(waiting)
-        on_wait(waiting)
-        await asyncio.sleep(min(left, jittered(pause)))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    try:
+        while True:
+            ahead = await waiters.ahead()
+            if ahead == 0:
+                await finished(ask())
+            if holds:
+                await finished(waiters.leave())
+                return holds[0]
+            waiting = replace(await _who(store, seed_id, pool), ahead=ahead)
+            left = end - clock()
+            if left <= 0:
+                raise _busy(waiting)
+            await waiters.stay()
+            on_wait(waiting)
+            await asyncio.sleep(min(left, jittered(_PAUSE_BEHIND if ahead else pause)))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+    except asyncio.CancelledError:
+        for hold in holds:
+            with suppress(CodexNBError):  # else it ends by itself
+                await store.release(hold.lease)
+        raise
+    finally:
+        await finished(waiters.leave())
 
 
 async def _who(store: Store, seed_id: str, pool: str) -> Waiting:
@@ -127,6 +139,11 @@ async def _who(store: Store, seed_id: str, pool: str) -> Waiting:
 
 
 def _busy(waiting: Waiting) -> SeedBusyError:
+    if waiting.ahead and not waiting.holder:
+        return SeedBusyError(
+            f"Others wait for the seed {waiting.name} already.",
+            hint="Wait longer, or take another seed.",
+        )
     if not waiting.holder:
         return SeedBusyError(
             f"The seed {waiting.name} is being refreshed by another machine.",

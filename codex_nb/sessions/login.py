@@ -247,7 +247,8 @@ class SessionLogin:
 
     def _say_who(self, waiting: Waiting) -> None:
         who = f" of {waiting.holder}" if waiting.holder else ""
-        self._progress(f"Waiting for the login {waiting.name}{who}")
+        before = f"; {waiting.ahead} came before" if waiting.ahead else ""
+        self._progress(f"Waiting for the login {waiting.name}{who}{before}")
 
 
 def only_one(seeds: Sequence[Seed]) -> str:
