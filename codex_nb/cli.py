@@ -15,7 +15,6 @@ import json
 import os
 import signal
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from codex_nb.errors import CodexNBError, UsageError
@@ -63,8 +62,9 @@ class Terminal:
 
     def show_code(self, url: str, code: str, expires_at: float) -> None:
         """Print where to log in."""
-        minutes = max(1, round((expires_at - time.time()) / 60))
-        self.say(f"Open {url} and enter the code\n\n    {code}\n\nIt is good for {minutes} min.")
+        from codex_nb.seeds.person import code_life
+
+        self.say(f"Open {url} and enter the code\n\n    {code}\n\n{code_life(expires_at)}")
 
     def show_progress(self, done: int, total: int) -> None:
         """Count on one line, if a person looks."""

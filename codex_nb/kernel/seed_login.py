@@ -21,6 +21,7 @@ from traitlets import Float, Unicode
 from codex_nb.errors import CodexNBError, LoginError, UsageError
 from codex_nb.kernel.loop import submit
 from codex_nb.seeds.perform import perform
+from codex_nb.seeds.person import code_life
 from codex_nb.seeds.table import Table
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Login:
         for note in self._notes:
             print(note)  # noqa: T201 - talks to the person
         view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-        self._handle.display({_WIDGET: view, **_code_forms(widget.url, widget.code)}, raw=True)
+        self._handle.display({_WIDGET: view, **_code_forms(widget)}, raw=True)
         if self._work.done():  # it was over before it was shown
             self._end(self._work)
 
@@ -156,8 +157,8 @@ def show_login(options: argparse.Namespace, settings: SeedSettings, config: Code
     Login(options, settings, config).show()
 
 
-def _code_forms(url: str, code: str) -> dict[str, str]:
-    left = "It is good for 15 minutes."
+def _code_forms(widget: LoginCode) -> dict[str, str]:
+    url, code, left = widget.url, widget.code, code_life(widget.expires_at)
     link = f'<a href="{escape(url)}" target="_blank" rel="noopener">{escape(url)}</a>'
     return {
         "text/plain": f"Open {url} and enter the code {code} there. {left}",

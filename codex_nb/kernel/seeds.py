@@ -23,6 +23,7 @@ from codex_nb.errors import CodexNBError, UsageError
 from codex_nb.kernel.loop import submit
 from codex_nb.seeds.opened import open_store
 from codex_nb.seeds.perform import perform
+from codex_nb.seeds.person import code_life
 from codex_nb.seeds.settings import SeedSettings, file_of
 from codex_nb.seeds.table import Table
 from codex_nb.seeds.verbs import NAMED, parsed, seed_parser, verbs_of
@@ -127,8 +128,7 @@ class Cell:
 
     def show_code(self, url: str, code: str, expires_at: float) -> None:
         """Print where to log in; a notebook shows more, see seed_login.py."""
-        del expires_at
-        self.say(f"Open {url} and enter the code {code}; it is good for 15 minutes.")
+        self.say(f"Open {url} and enter the code {code}. {code_life(expires_at)}")
 
     def show_progress(self, done: int, total: int) -> None:
         """Move the bar."""

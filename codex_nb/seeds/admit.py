@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codex_nb.codex.binary import find_codex
 from codex_nb.codex.login import DeviceLogin, api_key_login
+from codex_nb.errors import UsageError
 from codex_nb.hosts.local import LocalHost
 from codex_nb.seeds.auth import Login
 from codex_nb.seeds.intake import check_name
@@ -15,6 +19,8 @@ from codex_nb.seeds.seeds import TWO_COPIES
 from codex_nb.seeds.table import Table, clean, seed_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from codex_nb.seeds.person import Call
 
 
@@ -64,7 +70,12 @@ async def _take(call: Call, path: Path) -> Answer:
 async def _take_legacy(call: Call) -> Answer:
     from codex_nb.seeds.legacy import import_legacy, legacy_seeds
 
-    found = await legacy_seeds(call.options.path, call.options.legacy)
+    options = call.options
+    found = await legacy_seeds(
+        call.uri(options.path),
+        options.legacy,
+        decrypt=_function_of(options.decrypt) if options.decrypt else None,
+    )
     done = await import_legacy(found, call.seeds.side())
     call.person.say("Stop the older system before these seeds are used: it has the same logins.")
     rows = tuple(
@@ -87,6 +98,41 @@ async def _take_legacy(call: Call) -> Answer:
         ],
         is_good=not any(each.trouble for each in done),
     )
+
+
+def _function_of(name: str) -> Callable[[bytes], bytes]:
+    """The function that MODULE:NAME names; the folder of the person is where modules are first.
+
+    Raises:
+        UsageError: There is none.
+    """
+    module, _, attribute = name.partition(":")
+    with _importing_from_here():
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as exc:
+            raise UsageError(
+                f"There is no function {name}: {exc}.",
+                hint="Give --decrypt MODULE:FUNCTION, with MODULE in this folder or installed.",
+            ) from exc
+
+    def decrypt(data: bytes) -> bytes:
+        try:
+            return bytes(found(data))
+        except Exception as exc:
+            raise ValueError(f"{name} failed: {type(exc).__name__}") from exc  # no text of theirs
+
+    return decrypt
+
+
+@contextmanager
+def _importing_from_here() -> Iterator[None]:
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
 
 
 __all__ = ["capture", "log_in", "take_file"]

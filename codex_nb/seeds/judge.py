@@ -74,7 +74,8 @@ async def _by_codex(call: Call, seeds: Sequence[Seed]) -> AsyncGenerator[Verdict
     from codex_nb.seeds.crosscheck import Judge
 
     if call.options.probe:
-        call.person.say(f"This runs {len(seeds)} real turns, which cost what turns cost.")
+        turns = "a real turn" if len(seeds) == 1 else f"{len(seeds)} real turns"
+        call.person.say(f"This runs {turns}: each is billed as any other.")
     judge = Judge(host=LocalHost(), program=find_codex(call.codex), surroundings=call.surroundings)
     places = asyncio.Semaphore(_CODEX_PARALLEL)
 

@@ -183,7 +183,7 @@ async def _move(call: Call) -> Answer:
     options = call.options
     settings = call.seeds.settings
     there = SeedSettings(
-        store=options.to,
+        store=call.uri(options.to),
         encryption=options.to_encryption,
         key_file=settings.key_file,
         keyring=settings.keyring,

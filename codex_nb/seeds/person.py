@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from codex_nb.seeds.table import Table, clean, seed_json, seed_table
+from codex_nb.seeds.settings import FROM_ENVIRONMENT, given_uri, has_password
+from codex_nb.seeds.table import Table, clean, seed_json, seed_table, told_span
 
 if TYPE_CHECKING:
     import argparse
@@ -88,6 +90,19 @@ class Call:
     codex: str
     surroundings: Surroundings
 
+    def uri(self, text: str) -> str:
+        """The URI that was given as a word, or through a variable.
+
+        Raises:
+            UsageError: There is no such variable.
+        """
+        if has_password(text):
+            self.person.say(
+                "The password in this line is in a history now, and in the list of processes. "
+                f"Put the URI into a variable and give {FROM_ENVIRONMENT}NAME."
+            )
+        return given_uri(text, self.seeds.environment)
+
     async def one(self, seed: Seed, what: str) -> Answer:
         """The answer that a seed is something now."""
         table = seed_table([seed], await self.seeds.store.now())
@@ -100,4 +115,10 @@ class Call:
         return Answer(shown=table, data=[seed_json(seed) for seed in seeds])
 
 
-__all__ = ["Answer", "Call", "Person"]
+def code_life(expires_at: float) -> str:
+    """How long a code can be entered, as a sentence that still holds when it is read later."""
+    until = time.strftime("%H:%M", time.localtime(expires_at))
+    return f"It is good for {told_span(max(0.0, expires_at - time.time()))}, until {until}."
+
+
+__all__ = ["Answer", "Call", "Person", "code_life"]

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 ENCRYPTIONS = ("", "none")
 
+FROM_ENVIRONMENT = "env:"
+"""How a variable is named where a URI with a password could be."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedSettings:
@@ -83,6 +86,28 @@ def file_of(uri: str, environment: Mapping[str, str]) -> Path | None:
     return Path(path).expanduser().absolute()
 
 
+def given_uri(text: str, environment: Mapping[str, str]) -> str:
+    """The URI that a person gave, or the one in the variable that "env:NAME" names.
+
+    Raises:
+        UsageError: There is no such variable.
+    """
+    if not text.startswith(FROM_ENVIRONMENT):
+        return text
+    name = text.removeprefix(FROM_ENVIRONMENT)
+    if not environment.get(name):
+        raise UsageError(
+            f"There is no variable {name} in the environment.",
+            hint=f"Put the URI into it, and give {FROM_ENVIRONMENT}{name} again.",
+        )
+    return environment[name]
+
+
+def has_password(uri: str) -> bool:
+    """Whether there is a password in such a URI."""
+    return re.match(r"[\w+.-]+://[^/?#@:]*:[^/?#@]+@", uri) is not None
+
+
 def default_file(environment: Mapping[str, str]) -> Path:
     """`codex_nb/seeds.db` in $XDG_DATA_HOME, or in ~/.local/share."""
     base = environment.get("XDG_DATA_HOME", "")
@@ -98,4 +123,13 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     return root / "codex_nb"
 
 
-__all__ = ["ENCRYPTIONS", "SeedSettings", "default_file", "file_of", "state_folder"]
+__all__ = [
+    "ENCRYPTIONS",
+    "FROM_ENVIRONMENT",
+    "SeedSettings",
+    "default_file",
+    "file_of",
+    "given_uri",
+    "has_password",
+    "state_folder",
+]

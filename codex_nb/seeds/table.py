@@ -294,7 +294,7 @@ def _row(seed: Seed, now: float) -> tuple[str, ...]:
         seed.name,
         seed.pool,
         "API key" if seed.kind == "apikey" else "ChatGPT",
-        text_of(details.get("email")),
+        text_of(details.get("email")) or f"#{seed.account[:8]}",
         text_of(details.get("plan")),
         _state(seed),
         lease,

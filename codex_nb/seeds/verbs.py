@@ -68,7 +68,12 @@ def add_store_verbs(add: Adder) -> None:
     """The verbs on a whole store."""
     add("doctor", help="Try whatever seeds rely on, and say what is not fine.")
     move = add("move", help="Take all seeds to another store; they leave this one.")
-    move.add_argument("--to", metavar="URI", required=True, help="Where to.")
+    move.add_argument(
+        "--to",
+        metavar="URI",
+        required=True,
+        help="Where to; env:NAME takes the URI from a variable.",
+    )
     move.add_argument(
         "--to-encryption", choices=("none",), default="", help="Keep them in clear there."
     )
@@ -138,7 +143,14 @@ def _add_intake(add: Adder) -> None:
         "--legacy",
         metavar="PREFIX",
         default="",
-        help="Take all seeds of the older system; PATH is the URI of its MongoDB.",
+        help="Take all seeds of the older system; PATH is the URI of its MongoDB, or env:NAME for "
+        "the one in a variable.",
+    )
+    read.add_argument(
+        "--decrypt",
+        metavar="MODULE:FUNCTION",
+        default="",
+        help="What the older system encrypted them with: takes bytes, returns bytes.",
     )
     read.add_argument("--identity", metavar="FILE", help="Private key for an exported file.")
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import pyrage
 import pytest
 
+from codex_nb.seeds.auth import Login
 from codex_nb.seeds.verbs import seed_parser, verbs_of
+from codex_nb.sessions.registry import SessionEntry, write_entry
 from tests.support.openai_state import MARKER, OpenAIState
 from tests.support.waiting import scaled
 
@@ -103,6 +105,67 @@ def test_a_store_is_examined_rekeyed_and_moved(command: Command, auth: str, tmp_
     assert (moved.status, moved.err) == (0, "")
     assert command("seed", "list").out.startswith("There are no seeds")
     assert "work" in command("seed", "list", "--store", there).out
+
+
+def test_a_uri_with_a_password_may_come_from_a_variable(
+    command: Command, auth: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("seed", "import", auth, "--name", "work")
+    # Nothing listens at port 1, and the driver may not look for long.
+    uri = "mongodb://ann:marked-password@127.0.0.1:1/team?serverSelectionTimeoutMS=200"
+
+    told = command("store", "move", "--to", uri)
+    monkeypatch.setenv("THERE", uri)
+    named = command("store", "move", "--to", "env:THERE")
+    missing = command("store", "move", "--to", "env:NOWHERE")
+    monkeypatch.setenv("THERE", str(tmp_path / "there.db"))
+    moved = command("store", "move", "--to", "env:THERE")
+
+    assert [done.status for done in (told, named, missing, moved)] == [1, 1, 2, 0]
+    assert told.err.startswith("The password in this line is in a history now")
+    assert "give env:NAME" in told.err
+    assert "password" not in named.err
+    assert missing.err.startswith("There is no variable NOWHERE in the environment.\n")
+    assert "marked-password" not in told.out + told.err + named.out + named.err
+    assert "work" in command("seed", "list", "--store", str(tmp_path / "there.db")).out
+
+
+def test_a_login_in_a_session_is_captured(command: Command, tmp_path: Path) -> None:
+    for number in range(2):
+        folder = tmp_path / "runtime" / "codex-nb" / f"id-{number}"
+        home = folder / "codex"
+        home.mkdir(parents=True)
+        folder.parent.chmod(0o700)
+        write_entry(
+            SessionEntry(
+                folder=str(folder),
+                id=f"id-{number}",
+                name="same",
+                cwd="/",
+                created_at=float(number),
+                ended="closed",
+            )
+        )
+        (home / "auth.json").write_bytes(AUTHORITY.auth_json(f"acct-{number}", expires_in=60))
+
+    by_id = command("seed", "capture", "id-0", "--name", "first", "--json")
+    by_name = command("seed", "capture", "same", "--pool", "team", "--json")
+    again = command("seed", "capture", "same")
+    nobody = command("seed", "capture", "other")
+
+    assert [done.status for done in (by_id, by_name, again, nobody)] == [0, 0, 1, 2]
+    assert isinstance(by_id.json, dict)
+    assert isinstance(by_name.json, dict)
+    emails = [by_id.json["details"], by_name.json["details"]]
+    assert [each["email"] for each in emails if isinstance(each, dict)] == [
+        Login.parse(AUTHORITY.auth_json(f"acct-{number}", expires_in=60)).email
+        for number in range(2)
+    ]
+    assert (by_id.json["name"], by_name.json["pool"]) == ("first", "team")
+    assert "each refresh makes the other copy worthless" in by_id.err
+    assert "holds this very login" in again.err
+    assert nobody.err.startswith("There is no session 'other'.")
+    assert not any(MARKER in done.out + done.err for done in (by_id, by_name, again, nobody))
 
 
 def test_a_seed_that_is_not_there_fails_with_two_sentences(command: Command) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from tests.support.openai_state import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.cli.conftest import Command, Done
 
@@ -95,6 +98,40 @@ def test_what_stays_behind_is_told_and_makes_the_command_fail(
         (good, "", True),
     ]
     assert MARKER not in json.dumps(done.json) + done.err
+
+
+ENCRYPTED = """
+import base64
+
+def reveal(data: bytes) -> bytes:
+    return base64.b85decode(data[::-1])
+
+def fail(data: bytes) -> bytes:
+    raise RuntimeError(data)
+"""
+
+
+def test_what_the_older_system_encrypted_is_opened_by_a_function_of_ones_own(
+    command: Command, old: OldSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old.add(base64.b85encode(archive_of("ann"))[::-1], metadata={"label": "ann"})
+    (tmp_path / "old_crypto_for_test.py").write_text(ENCRYPTED)
+    monkeypatch.setenv("OLD", old.uri)
+
+    def taken(function: str) -> Done:
+        words = ("env:OLD", "--legacy", "app", "--decrypt", function)
+        return command("seed", "import", *words)
+
+    missing = [taken(name) for name in ("nothing:reveal", "old_crypto_for_test:no", ":")]
+    failed = taken("old_crypto_for_test:fail")
+    done = taken("old_crypto_for_test:reveal")
+
+    assert [each.status for each in missing] == [2, 2, 2]
+    assert all("MODULE:FUNCTION" in each.err for each in missing)
+    assert (failed.status, "does not open with this key" in failed.out) == (1, True)
+    assert (done.status, done.out.splitlines()[1].split()[1]) == (0, "ann")
+    assert command("seed", "verify", "ann").status == 0
+    assert str(tmp_path) not in sys.path
 
 
 def test_taking_them_over_again_makes_no_second_copy(command: Command, old: OldSystem) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -78,6 +80,37 @@ def test_a_refused_login_is_dead_and_stays_so_and_an_outage_kills_nothing(
     assert (outage.status, verdicts(outage)) == (1, {"work": ("inconclusive", False)})
     assert (dead.status, "dead" in dead.out) == (1, True)
     assert (again.status, verdicts(again)) == (1, {"work": ("dead", False)})
+
+
+def test_an_imported_login_of_a_dead_seed_is_used_for_nothing_but_to_verify_it(
+    command: Command, tmp_path: Path, fake: FakeOpenAI
+) -> None:
+    add(command, tmp_path, fake.new_login("acct-1", expires_in=60), "work")
+    fake.fail(refusal(401, "refresh_token_invalidated"))
+    assert command("seed", "verify", "work").status == 1
+
+    add(command, tmp_path, fake.new_login("acct-1", expires_in=3600), "work")
+    shown = command("seed", "show", "work", "--json").json
+    verified = command("seed", "verify", "work", "--json")
+
+    assert isinstance(shown, dict)
+    assert (shown["status"], "not verified" in str(shown["reason"])) == ("suspect", True)
+    assert (verified.status, verdicts(verified)) == (0, {"work": ("alive", True)})
+
+
+def test_two_api_keys_are_told_apart_without_any_of_them(
+    command: Command, tmp_path: Path, fake: FakeOpenAI
+) -> None:
+    for name in ("one", "two"):
+        data = json.dumps({"auth_mode": "apikey", "OPENAI_API_KEY": fake.new_api_key()})
+        add(command, tmp_path, data.encode(), name)
+
+    listed = command("seed", "list").out.splitlines()
+
+    assert listed[0].split()[:3] == ["name", "kind", "account"]
+    accounts = [line.split()[3] for line in listed[1:]]
+    assert all(re.fullmatch("#[0-9a-f]{8}", account) for account in accounts)
+    assert len(set(accounts)) == 2
 
 
 def test_an_api_key_is_logged_in_from_a_pipe_and_checked_only_when_asked(

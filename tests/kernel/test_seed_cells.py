@@ -149,17 +149,21 @@ def test_no_verb_leaves_a_secret_in_any_file_or_output(
     kernel: Kernel, fake: FakeOpenAI, folder: Path, tmp_path: Path
 ) -> None:
     identity = pyrage.x25519.Identity.generate()
+    private = tmp_path / "identity.txt"
+    private.write_text(f"{identity}\n")
     auth = tmp_path / "auth.json"
     auth.write_bytes(fake.new_login("acct-1", expires_in=60))
     cells = [
         kernel.run("%config Application.log_level = 'DEBUG'"),
         kernel.run("import logging; logging.basicConfig(filename='all.log', level=1)"),
+        kernel.run(f"%config CodexNB.settings = {fake.codex_config()!r}"),
         kernel.run(f"%codex_seed import {auth} --name one"),
         answered(kernel, "%codex_seed login key --api-key", fake.new_api_key())[0],
         kernel.run("%codex_seed login two"),
     ]
     fake.approve(code_of(cells[-1]), "acct-2")
     update_of(kernel, cells[-1], "ChatGPT")
+    sealed = f"import uno.age --name three --identity {private}"
     lines = (
         "list",
         "show one",
@@ -167,12 +171,15 @@ def test_no_verb_leaves_a_secret_in_any_file_or_output(
         "refresh one",
         "refresh one two",
         "verify one --codex",
+        "verify one --probe",
+        "verify key --models",
         "rename one uno",
         "pool uno team",
         "release uno",
         "retire uno",
         "retire uno --undo",
         f"export uno --to {identity.to_public()}",
+        sealed,
         "rekey",
         "doctor",
         f"import {folder} --name nothing",
@@ -182,21 +189,23 @@ def test_no_verb_leaves_a_secret_in_any_file_or_output(
         "delete nobody --yes",
         "purge --yes",
     )
-    cells += [kernel.run(f"%codex_seed {line}") for line in lines]
+    done = [kernel.run(f"%codex_seed {line}") for line in lines]
+    cells += done
     cells.append(kernel.run("%tb"))
     assert kernel.run("%history -f history.txt").status == "ok"
     assert leaks(tmp_path) == [str(auth)]
     auth.unlink()
 
     shown = json.dumps([[cell.outputs, cell.error] for cell in cells])
-    assert [
-        line for line, cell in zip(lines, cells[5:], strict=False) if cell.status == "error"
-    ] == [
+    assert [line for line, cell in zip(lines, done, strict=True) if cell.status == "error"] == [
+        sealed,  # it is there already
         f"import {folder} --name nothing",
         "show nobody",
         f"import {auth} --name uno",
         "delete nobody --yes",
     ]
+    assert fake.requests("/v1/responses") != []
+    assert fake.requests("/v1/models") != []
     assert MARKER not in shown
     assert leaks(tmp_path) == []
     assert (folder / "all.log").exists()

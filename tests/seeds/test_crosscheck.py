@@ -12,10 +12,12 @@ from codex_nb.hosts.local import LocalHost
 from codex_nb.protocol.values import text_of
 from codex_nb.seeds.auth import Login, Tokens
 from codex_nb.seeds.crosscheck import Judge
+from codex_nb.seeds.perform import perform
 from codex_nb.seeds.recovery import errand_label
 from codex_nb.seeds.seeds import Seeds
 from codex_nb.seeds.settings import SeedSettings
-from tests.support.codex_versions import EVERY_CODEX
+from codex_nb.seeds.verbs import parsed, seed_parser
+from tests.support.codex_versions import EVERY_CODEX, ONE_CODEX
 from tests.support.openai_fake import FakeOpenAI
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from codex_nb.codex.binary import CodexProgram
     from codex_nb.protocol.messages import JsonObject
+    from codex_nb.seeds.person import Answer
     from codex_nb.seeds.verify import Verdict
 
 
@@ -38,6 +41,32 @@ def environment(fake: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name, value in fake.environment().items():
         monkeypatch.setenv(name, value)
+
+
+class Listener:
+    """A person who notes what is said, and how many turns there were by then."""
+
+    def __init__(self, fake: FakeOpenAI) -> None:
+        self.said: list[tuple[str, int]] = []
+        self._fake = fake
+
+    def say(self, text: str) -> None:
+        self.said.append((text, len(self._fake.requests("/v1/responses"))))
+
+    def show_code(self, url: str, code: str, expires_at: float) -> None:
+        raise AssertionError(code)
+
+    def show_progress(self, done: int, total: int) -> None:
+        assert done <= total
+
+    async def ask_key(self) -> str:
+        raise AssertionError
+
+    async def is_sure(self, question: str) -> bool:
+        raise AssertionError(question)
+
+    def home_of(self, run: str) -> Path:
+        raise AssertionError(run)
 
 
 async def probed(
@@ -63,6 +92,38 @@ def test_one_turn_proves_that_a_login_works(
     assert (verdict.kind, verdict.reason) == ("alive", "Codex could use it.")
     assert fake.is_live(login.refresh_token)
     assert len(fake.requests("/v1/responses")) == 1
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("program", ONE_CODEX)
+def test_a_probe_says_what_it_costs_before_it_costs_it(
+    fake: FakeOpenAI, program: CodexProgram, tmp_path: Path
+) -> None:
+    person = Listener(fake)
+    settings = SeedSettings(store=str(tmp_path / "seeds.db"))
+    file = tmp_path / "auth.json"
+
+    async def do(*words: str) -> Answer:
+        options = parsed(seed_parser("seed"), words)
+        config = fake.codex_config()
+        return await perform(options, settings, person, codex=program.path, config=config)
+
+    async def scenario() -> None:
+        for number in range(2):
+            file.write_bytes(fake.new_login(f"acct-{number}"))
+            await do("import", str(file), "--name", f"seed-{number}")
+        person.said.clear()
+        assert (await do("verify", "seed-0", "--probe")).is_good
+        assert (await do("verify", "--all", "--probe")).is_good
+
+    asyncio.run(scenario())
+
+    assert person.said == [
+        ("This runs a real turn: each is billed as any other.", 0),
+        ("This runs 2 real turns: each is billed as any other.", 1),
+    ]
+    assert len(fake.requests("/v1/responses")) == 3
 
 
 @pytest.mark.integration

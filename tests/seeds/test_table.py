@@ -106,10 +106,10 @@ def test_a_column_in_which_nothing_is_known_is_left_out() -> None:
     beside = seed_table([bare, replace(bare, name="other", pool="team")], NOW)
 
     assert alone.columns == ("name", "kind", "account", "state")
-    assert alone.rows == (("key", "API key", "", "alive"),)
+    assert alone.rows == (("key", "API key", "#c", "alive"),)
     assert beside.rows == (
-        ("key", "", "API key", "", "alive"),
-        ("other", "team", "API key", "", "alive"),
+        ("key", "", "API key", "#c", "alive"),
+        ("other", "team", "API key", "#c", "alive"),
     )
 
 
