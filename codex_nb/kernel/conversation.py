@@ -32,7 +32,7 @@ COPY_LIMIT = 10.0
 
 _OPERATIONS = (
     *("send", "steer", "unqueue", "models", "select", "interrupt", "answer", "close"),
-    *("open_terminal", "close_terminal"),
+    *("open_terminal", "close_terminal", "dismiss_link"),
 )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OPERATIONS = frozenset(
     [
         *("send", "steer", "unqueue", "models", "select", "interrupt", "answer", "close"),
-        *("open_terminal", "close_terminal", "snapshot"),
+        *("open_terminal", "close_terminal", "dismiss_link", "snapshot"),
     ]
 )
 """`hello` is said by the server."""

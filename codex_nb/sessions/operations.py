@@ -50,6 +50,7 @@ class Operations:
             "close_terminal": self._close_terminal,
             "type": self._type,
             "key": self._key,
+            "dismiss_link": self._dismiss_link,
             "terminal": self._terminal,
             "close": self._close,
         }
@@ -168,6 +169,10 @@ class Operations:
 
     async def _key(self, message: JsonObject) -> JsonObject:
         await self._session.terminal.key(text_of(message.get("key")))
+        return {}
+
+    async def _dismiss_link(self, message: JsonObject) -> JsonObject:
+        self._session.terminal.dismiss(text_of(message.get("link")))
         return {}
 
     async def _terminal(self, message: JsonObject) -> JsonObject:

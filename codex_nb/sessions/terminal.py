@@ -4,6 +4,7 @@ It is on the thread of the session or, in a plain one, all that there is.
 
 It is opened when somebody asks for it and may be left and opened again. Viewers come and go by
 ttyd, which is started for the first of them and shows what tmux holds, so no viewer ends anything.
+What the program wants to open in a browser is told as a link, for the person to follow or dismiss.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from codex_nb.protocol.messages import Json, JsonObject
     from codex_nb.sessions.launch import Started
     from codex_nb.sessions.spec import SessionSpec
+    from codex_nb.terminal.browser import Browser
     from codex_nb.terminal.tmux import Tmux
     from codex_nb.terminal.ttyd import Ttyd
 
@@ -36,6 +38,9 @@ _TERM = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 _SCREEN_LIMIT = 20_000
 _QUIT_GRACE = 1.0
 """Seconds that codex has to quit by itself; it needs some 50 ms, and a dialog keeps it."""
+
+_CALM = 1.0
+"""Seconds after a link in which no other is told, so that nothing floods transcript and view."""
 
 
 class SessionTerminal:
@@ -71,6 +76,8 @@ class SessionTerminal:
         self._thread = thread
         self._env: dict[str, str] = {}
         self._tmux: Tmux | None = None
+        self._browser: Browser | None = None
+        self._links: list[str] = []
         self._ttyd: dict[Mode, Ttyd] = {}
         self._watching: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
@@ -137,6 +144,12 @@ class SessionTerminal:
         """
         await self._running().key(name)
 
+    def dismiss(self, link: str) -> None:
+        """Take a link back that a person does not want, or has followed; harmless when it went."""
+        if link in self._links:
+            self._links.remove(link)
+            self._tell("running")
+
     async def viewer(self, mode: Mode) -> JsonObject:
         """What a server needs to show the terminal: a socket of ttyd and the page that ttyd has.
 
@@ -175,6 +188,7 @@ class SessionTerminal:
         return True
 
     async def _start(self, started: Started) -> Tmux:
+        from codex_nb.terminal.browser import Browser
         from codex_nb.terminal.codex_tui import refusal, tui_argv
         from codex_nb.terminal.tmux import Tmux
 
@@ -193,21 +207,29 @@ class SessionTerminal:
             remote=started.socket,
             resume=thread,
         )
-        self._env = {**started.env, **_TERM}
-        return await Tmux.start(
-            self._host,
-            program=self._spec.tmux or "tmux",
-            folder=place,
-            argv=argv,
-            cwd=self._spec.cwd,
-            env=self._env,
-            mark=_new_mark(),
-            refusal=refusal,
-        )
+        self._browser = await Browser.start(self._host, folder=place, env=started.env)
+        self._env = {**started.env, **_TERM, **self._browser.env}
+        try:
+            return await Tmux.start(
+                self._host,
+                program=self._spec.tmux or "tmux",
+                folder=place,
+                argv=argv,
+                cwd=self._spec.cwd,
+                env=self._env,
+                mark=_new_mark(),
+                refusal=refusal,
+            )
+        except BaseException:
+            await self._close_browser()
+            raise
 
     async def _watch(self, tmux: Tmux) -> None:
-        """Wait until codex was left, and tell what was last seen of it."""
-        status = await tmux.wait()
+        """Tell its links until codex was left, and then what was last seen of it."""
+        async with asyncio.TaskGroup() as tasks:
+            links = tasks.create_task(self._tell_links(), name="links")
+            status = await tmux.wait()
+            links.cancel()
         async with self._changing:
             await tmux.end(keys=())
             screen = ""
@@ -217,9 +239,27 @@ class SessionTerminal:
             for ttyd in self._ttyd.values():
                 await ttyd.close()
             self._ttyd.clear()
+            await self._close_browser()
             self._tmux = None
         detail = "" if status == 0 else f"Codex in the terminal ended with exit status {status}."
         self._tell("ended", exit_status=status, detail=detail, screen=screen)
+
+    async def _tell_links(self) -> None:
+        from codex_nb.terminal.links import with_link
+
+        with suppress(HostError):  # without its reader, the terminal is as good as before
+            while self._browser is not None:
+                before = self._links
+                for link in await self._browser.links():
+                    self._links = with_link(self._links, link)
+                if self._links != before:
+                    self._tell("running")
+                await asyncio.sleep(_CALM)
+
+    async def _close_browser(self) -> None:
+        browser, self._browser, self._links = self._browser, None, []
+        if browser is not None:
+            await browser.close()
 
     def _place(self) -> str:
         return str(socket_folder(self._folder) / "terminal")
@@ -239,6 +279,7 @@ class SessionTerminal:
                 "exit_status": exit_status,
                 "detail": detail,
                 "screen": screen,
+                "links": [*self._links],
             }
         )
 

@@ -30,6 +30,7 @@ export type Operation =
   | { op: "answer"; approval: string; decision: Decision; reason?: string }
   | { op: "open_terminal" }
   | { op: "close_terminal" }
+  | { op: "dismiss_link"; link: string }
   | { op: "close" };
 
 /** The two ways to show a thread. */

@@ -36,6 +36,7 @@ PLAIN_TERMINAL = {
     "exit_status": None,
     "detail": "",
     "screen": "",
+    "links": [],
 }
 
 
@@ -240,6 +241,7 @@ def test_leaving_codex_is_told_and_it_opens_again(every_rig: Rig) -> None:
                 "exit_status": 0,
                 "detail": "",
                 "screen": "",
+                "links": [],
             }
             with pytest.raises(SessionError, match=r"^No terminal is open\."):
                 await typed(viewer, "too late")
