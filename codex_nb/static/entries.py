@@ -17,12 +17,14 @@ from codex_nb.static.blocks import (
     Closing,
     Heading,
     Level,
+    Message,
     Notice,
     Step,
 )
 from codex_nb.static.clean import elide, one_line, resolve_terminal, reveal
 from codex_nb.static.items import read_approval, read_diff, read_item
 from codex_nb.static.values import duration, mapping, mappings, number, words
+from codex_nb.terminal.links import MOST, link_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +78,7 @@ def entries_of(transcript: JsonObject, window: Window) -> list[Entry]:
     for index in range(start, stop):
         entries += _turn_entries(told, index)
     if stop >= count:
+        entries += _links(session)
         entries += _session_problem(session)
     return entries
 
@@ -185,6 +188,21 @@ def _notice(notice: JsonObject) -> list[Entry]:
 def _problem(error: JsonObject) -> Notice:
     text = words(error.get("message")) or words(error.get("kind")) or "The turn failed."
     return _make_notice("error", text, words(error.get("hint")), words(error.get("detail")))
+
+
+def _links(session: JsonObject) -> list[Entry]:
+    """What Codex in a terminal that runs asks to open in a browser, for who has no other view."""
+    terminal = mapping(session.get("terminal"))
+    if terminal.get("status") != "running" or session.get("ended"):
+        return []
+    asked = terminal.get("links")
+    told = map(words, asked) if isinstance(asked, list) else ()
+    links = [link for text in told if (link := link_of(text.encode(errors="replace")))]
+    return [partial(_make_request, link) for link in links[-MOST:]]
+
+
+def _make_request(link: str) -> Message:
+    return Message(text=f"Codex in the terminal asks to open <{link}>")
 
 
 def _session_problem(session: JsonObject) -> list[Entry]:

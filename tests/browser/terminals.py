@@ -142,6 +142,7 @@ def terminal(
     exit_status: int | None = None,
     detail: str = "",
     screen: str = "",
+    links: tuple[str, ...] = (),
 ) -> JsonObject:
     """What the transcript says of a terminal."""
     return {
@@ -150,4 +151,5 @@ def terminal(
         "exit_status": exit_status,
         "detail": detail,
         "screen": screen,
+        "links": [*links],
     }

@@ -76,6 +76,9 @@ def states(stage: TerminalStage) -> Iterator[str]:
     stage.put(face="terminal", terminal=running)
     stage.wait_word("Running")
     yield "Running"
+    stage.tell(terminal=terminal(links=("https://example.org/a?b=c", "http://localhost:1455/")))
+    stage.settle()
+    yield "Running, with links"
     stage.status = 0
     stage.sockets[-1].close(code=1011)
     stage.wait_word("Reconnecting…")
@@ -111,7 +114,7 @@ def test_axe_finds_no_violation_in_any_state_and_theme(stage: TerminalStage) -> 
             assert "color-contrast" in passed
 
     assert {where: wrong for where, wrong in found.items() if wrong} == {}
-    assert len(found) == 33
+    assert len(found) == 36
 
 
 def contrast(one: str, other: str) -> float:

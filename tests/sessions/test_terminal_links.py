@@ -6,12 +6,12 @@ import asyncio
 import os
 import shutil
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from codex_nb.codex.environment import OFFLINE
+from codex_nb.hosts import files
 from codex_nb.hosts.local import LocalHost
 from codex_nb.protocol.values import obj
 from codex_nb.seeds.settings import SeedSettings
@@ -23,6 +23,7 @@ from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from codex_nb.hosts.base import Completed
     from tests.support.sessions import Rig
@@ -55,7 +56,7 @@ async def environment_of(rig: Rig, word: str) -> Mapping[str, str]:
         return [it for it in below if it.command.startswith(rig.program.path) if word in it.command]
 
     await wait_until(lambda: len(found()) == 1, seconds=LIMIT)
-    entries = Path(f"/proc/{found()[0].pid}/environ").read_bytes().decode().split("\0")
+    entries = files.read_file(f"/proc/{found()[0].pid}/environ", limit=10**6).decode().split("\0")
     return dict(entry.split("=", 1) for entry in entries if entry)
 
 
@@ -122,7 +123,8 @@ def test_codex_in_the_terminal_finds_the_stand_in_and_the_conversation_does_not(
 def test_a_command_in_the_sandbox_shows_nobody_a_link(every_rig: Rig) -> None:
     async def check() -> None:
         # $BROWSER is what programs call; the file behind it is a try to go past it.
-        script = f'"$BROWSER" {ONE}; echo {TWO} >> "${{BROWSER%/bin/*}}/links"; echo after'
+        straight = f'echo "{TWO}" >> "${{BROWSER%/bin/*}}/links" || echo refused'
+        script = f'("$BROWSER" "{ONE}"; echo $?; {straight}) > said 2>&1'
         async with (
             every_rig.model([command(script), say("one")]) as model,
             every_rig.session(model, plain=True) as viewer,
@@ -130,9 +132,9 @@ def test_a_command_in_the_sandbox_shows_nobody_a_link(every_rig: Rig) -> None:
             await opened(viewer)
             await typed(viewer, "go on")
             await until_shown(every_rig, viewer, "• one")
-            output = str(model.requests[-1].body["input"])
-            assert f"The person is to open this link: {ONE}" in output
-            assert "after" in output
+            first, status, *_, last = (every_rig.cwd / "said").read_text().splitlines()
+            assert first == f"There is no browser here. The person is to open this link: {ONE}"
+            assert (status, last) == ("3", "refused")
             # What comes now came later.
             await asked_to_open(every_rig, viewer, FOUR)
             await until_links(viewer, FOUR)

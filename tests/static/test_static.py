@@ -207,3 +207,23 @@ def test_a_message_that_was_taken_back_leaves_no_trace() -> None:
     ]
     whole: JsonObject = {"session": {"name": "demo"}, "turns": turns}
     assert text_of(whole) == text_of({**whole, "turns": turns[:1]})
+
+
+def test_what_a_running_terminal_asks_to_open_can_be_followed() -> None:
+    link = "https://auth.example.com/authorize?a=b&c=d"
+    links: list[Json] = ["https://a@b.example", "javascript:alert(1)", link, 1, None]
+    terminal: JsonObject = {"status": "running", "links": links}
+    session: JsonObject = {"status": "idle", "terminal": terminal}
+    forms = forms_of({"session": session})
+
+    asked = f"Codex in the terminal asks to open <{link}>"
+    assert [line for line in forms["text/plain"].split("\n") if "open" in line] == [asked]
+    assert [line for line in forms["text/markdown"].split("\n") if "open" in line] == [asked]
+    assert forms["text/html"].count("<a ") == 1
+    assert 'href="https://auth.example.com/authorize?a=b&amp;c=d"' in forms["text/html"]
+
+    over: list[JsonObject] = [
+        {**session, "ended": "closed"},
+        {**session, "terminal": {**terminal, "status": "ended"}},
+    ]
+    assert [text for it in over if "open" in (text := text_of({"session": it}))] == []

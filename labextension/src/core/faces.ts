@@ -9,6 +9,7 @@ import { button, element, icon, iconButton, isOff, scrollBox, setAttributes, set
 import type { Terminal } from "./read";
 import { type Situation, isOver } from "./standing";
 import { makeTerminalFrame, terminalUrl } from "./terminal-frame";
+import { drawTerminalLinks } from "./terminal-links";
 import { drawGrip } from "./terminal-size";
 import { type Stage, isToOpen, stageOf } from "./terminal-stage";
 import { messageOf, reveal, revealOrder } from "./text";
@@ -81,7 +82,11 @@ export function drawFaces({ services, face, isTall, request, say, takeFocus, onC
   const cover = element("div", "cnb-cover", words, screen);
   const stack = element("div", "cnb-stack", frame.element, cover);
   const foot = element("div", "cnb-termfoot", element("span", "cnb-muted", KEYS));
-  const pane = element("div", "cnb-tty", stack, foot);
+  const asks = drawTerminalLinks((link) => {
+    say("");
+    request({ op: "dismiss_link", link }).catch((problem: unknown) => say(messageOf(problem)));
+  });
+  const pane = element("div", "cnb-tty", asks.element, stack, foot);
   let value: FacesValue | null = null;
   let isWanted = false;
   let isAsked = false;
@@ -140,6 +145,7 @@ export function drawFaces({ services, face, isTall, request, say, takeFocus, onC
     again.hidden = !stage?.again;
     tab.hidden = !isShown || isTall || canOpen === undefined || !isLive;
     closer.hidden = !isShown || !isLive || terminal?.status !== "running" || link !== "live";
+    asks.update(isLive && terminal?.status === "running" ? terminal.links : []);
     if (stage !== null) cover.hidden = drawCover(stage, terminal?.screen ?? "");
     return stage;
   };

@@ -48,6 +48,8 @@ export interface Terminal {
   detail: string;
   /** The text of its last screen, when it ended. */
   screen: string;
+  /** What codex in it asks to open in a browser. */
+  links: string[];
 }
 
 export interface Model {
@@ -151,6 +153,7 @@ export function readTerminal(session: Json | undefined): Terminal | null {
     exitStatus: numberOf(it.exit_status),
     detail: textOf(it.detail),
     screen: textOf(it.screen),
+    links: listOf(it.links).map(textOf),
   };
 }
 
