@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-PLAIN_TERMINAL = {
+PLAIN_TERMINAL: JsonObject = {
     "status": "starting",
     "kind": "plain",
     "exit_status": None,

@@ -69,9 +69,11 @@ def test_a_login_in_a_plain_terminal_becomes_a_link(every_rig: Rig) -> None:
             await until_shown(every_rig, viewer, "Sign in with ChatGPT")
             await viewer.client.request("key", key="Enter")
             await viewer.until(lambda _: terminal(viewer)["links"] != [])
-            [link] = terminal(viewer)["links"]  # type: ignore[misc]
-            assert str(link).startswith("https://auth.openai.com/oauth/authorize?response_type=")
-            assert "code_challenge=" in str(link)
+            links = terminal(viewer)["links"]
+            assert isinstance(links, list)
+            link = str(links[0])
+            assert link.startswith("https://auth.openai.com/oauth/authorize?response_type=")
+            assert "code_challenge=" in link
             # A person who followed or does not want it has it out of the way.
             await viewer.client.request("dismiss_link", link=link)
             await until_links(viewer)

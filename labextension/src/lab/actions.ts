@@ -12,6 +12,7 @@ import { contentsPath } from "./services";
 /** So long may a notebook take until it shows its outputs. */
 const NOTEBOOK_PATIENCE_MS = 15_000;
 const PROBLEM_MS = 10_000;
+const WINDOW = "popup,width=900,height=600";
 
 const FIRST_CELLS = [
   "%load_ext codex_nb",
@@ -54,10 +55,15 @@ export class Actions {
   async openWindow({ id }: Entry): Promise<void> {
     const { server } = this.codex;
     // At once, as long as the browser knows that the person asked for it.
-    const made = open("", `codex-nb-${id}`, "popup,width=900,height=600");
+    const made = open("", `codex-nb-${id}`, WINDOW);
     const work = server.openTerminal(id).then(() => made?.location.replace(server.terminalUrl(id)));
     work.catch(() => made?.close());
     await told(work);
+  }
+
+  /** The same to look at only, for who shall not type or may not; it opens no terminal. */
+  watchInWindow({ id }: Entry): void {
+    open(`${this.codex.server.terminalUrl(id)}view/`, `codex-nb-view-${id}`, WINDOW);
   }
 
   async stop(entry: Entry): Promise<void> {

@@ -17,6 +17,7 @@ export const COMMANDS = {
   openSession: "codex-nb:open-session",
   openBeside: "codex-nb:open-beside",
   openWindow: "codex-nb:open-window",
+  watchInWindow: "codex-nb:watch-in-window",
   stopTurn: "codex-nb:stop-turn",
   closeSession: "codex-nb:close-session",
   nextWaiting: "codex-nb:next-waiting",
@@ -67,6 +68,14 @@ export function addCommands(app: JupyterFrontEnd, { watch }: Codex, { actions, o
       if (entry !== null) await actions.openWindow(entry);
     },
   });
+  commands.addCommand(COMMANDS.watchInWindow, {
+    label: "Watch the Codex Terminal in a Window",
+    isEnabled: () => running().length > 0,
+    execute: async (args) => {
+      const entry = await pick(args, running(), "Watch the terminal of");
+      if (entry !== null) actions.watchInWindow(entry);
+    },
+  });
   commands.addCommand(COMMANDS.stopTurn, {
     label: "Stop the Running Codex Turn",
     isEnabled: () => watch.entries.some(isBusy),
@@ -94,7 +103,7 @@ export function addCommands(app: JupyterFrontEnd, { watch }: Codex, { actions, o
     execute: (args) => actions.newNotebook(typeof args.cwd === "string" ? args.cwd : ""),
   });
   const refresh = (): void => {
-    for (const name of [COMMANDS.openSession, COMMANDS.openBeside, COMMANDS.openWindow, COMMANDS.stopTurn, COMMANDS.closeSession]) commands.notifyCommandChanged(name);
+    for (const name of [COMMANDS.openSession, COMMANDS.openBeside, COMMANDS.openWindow, COMMANDS.watchInWindow, COMMANDS.stopTurn, COMMANDS.closeSession]) commands.notifyCommandChanged(name);
   };
   watch.changed.connect(refresh);
 }
