@@ -43,6 +43,7 @@ COMMANDS = [
     "codex-nb:open-session",
     "codex-nb:open-window",
     "codex-nb:stop-turn",
+    "codex-nb:watch-in-window",
 ]
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 LOAD = "%load_ext codex_nb"
+LOGIN = "https://auth.openai.com/oauth/authorize?"
 SCENARIO = """
 title = "Says what it was told"
 [[turn]]
@@ -154,3 +155,48 @@ def test_a_terminal_stands_beside_the_notebooks_or_in_the_sidebar_or_in_a_window
         page.command("codex-nb:open-window", session=session)
     opened.value.wait_for_function(SHOWN, arg="Ask Codex")
     opened.value.close()
+
+
+def test_who_watches_sees_the_screen_and_cannot_type(pages: Pages) -> None:
+    page = pages.open("watch.ipynb", LOAD, "%codex_run --tui --replay say.toml -o run")
+    page.run_all()
+    frame = frame_of(page)
+    until_shown(frame, "Ask Codex")
+    session = page.execute("print(run.id)").strip()
+    with page.page.expect_popup() as opened:
+        page.command("codex-nb:watch-in-window", session=session)
+    watched = opened.value
+    watched.wait_for_function("() => window.term?.buffer")
+    until_shown(watched.main_frame, "Ask Codex")
+    watched.locator(".xterm-screen").click()
+    watched.keyboard.type("from who watches")
+    watched.keyboard.press("Enter")
+    # What is typed in the other one comes later, and alone.
+    frame.locator(".xterm-screen").click()
+    page.page.keyboard.type("from who types")
+    for shown in (frame, watched.main_frame):
+        until_shown(shown, "from who types")
+        assert not shown.evaluate(SHOWN, "from who watches")
+    page.page.keyboard.press("Enter")
+    until_shown(watched.main_frame, "You said from who types.")
+    watched.close()
+
+
+def test_a_login_of_codex_in_the_terminal_is_a_link_that_a_person_clicks(pages: Pages) -> None:
+    page = pages.open("login.ipynb", LOAD, "%codex_run --plain -o run")
+    page.page.context.route(f"{LOGIN}**", lambda route: route.fulfill(body="the login"))
+    page.run_all()
+    frame = frame_of(page)
+    until_shown(frame, "Sign in with ChatGPT")
+    page.execute("run.key('Enter')")
+    link = page.view().get_by_role("log").get_by_role("link")
+    link.wait_for()
+    assert (link.get_attribute("href") or "").startswith(LOGIN)
+    assert len(page.page.context.pages) == 1
+    with page.page.expect_popup() as opened:
+        link.click()
+    opened.value.get_by_text("the login").wait_for()
+    assert opened.value.evaluate("() => window.opener === null && document.referrer === ''")
+    opened.value.close()
+    page.view().get_by_role("button", name="Dismiss the link").click()
+    link.wait_for(state="detached")
