@@ -2,7 +2,9 @@
 
 Facts checked against codex 0.142.5, 0.163.0 and 0.169.0: `codex sandbox -- COMMAND` runs a command
 as a turn would. Where it cannot confine, every command fails with what bubblewrap said; there is no
-fallback. When a running command is terminated, empty folders stay in every writable root.
+fallback. When a running command is terminated, empty folders stay in every writable root. Codex
+0.58.0, 0.101.0 and 0.125.0, which a plain terminal can have, want the name of the system's sandbox
+before the command, and read no posture from the settings then.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codex_nb.codex import cache
+from codex_nb.codex.binary import OLDEST
 from codex_nb.errors import SandboxUnavailableError
 from codex_nb.hosts import files
 
@@ -93,19 +96,23 @@ async def probe_sandbox(
 
 
 async def _probe(program: CodexProgram, host: Host, scratch: str, env: Mapping[str, str]) -> None:
-    async def touch(path: str) -> Completed:
+    async def touch(path: str, words: Sequence[str]) -> Completed:
         return await host.run(
-            [program.path, "sandbox", *_SETTINGS, "--", "touch", path],
+            [program.path, "sandbox", *words, "--", "touch", path],
             cwd=f"{scratch}/inside",
             env=env,
             timeout=_LIMIT,
         )
 
     inside, outside = f"{scratch}/inside/file", f"{scratch}/outside/file"
-    done = await touch(inside)
+    words: Sequence[str] = _SETTINGS
+    done = await touch(inside, words)
+    if done.exit_status != 0 and program.release < OLDEST:
+        words = _OLD_WORDS
+        done = await touch(inside, words)
     if done.exit_status != 0 or not await host.exists(inside):
         raise _unavailable(done.stderr.decode(errors="replace"))
-    done = await touch(outside)
+    done = await touch(outside, words)
     if done.exit_status == 0 or await host.exists(outside):
         raise SandboxUnavailableError(
             f"codex {program.version} does not confine commands here: "
@@ -120,6 +127,7 @@ _SETTINGS = (
     "-c",
     "sandbox_workspace_write.exclude_slash_tmp=true",
 )
+_OLD_WORDS = ("macos" if sys.platform == "darwin" else "linux", "--full-auto")
 
 
 def _unavailable(stderr: str) -> SandboxUnavailableError:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -90,6 +91,28 @@ def test_a_sandbox_that_lets_everything_through_is_found_out(tmp_path: Path) -> 
     with pytest.raises(SandboxUnavailableError, match="does not confine commands here"):
         probe(program_at(open_door), tmp_path / "session")
     assert list((tmp_path / "session").iterdir()) == []
+
+
+# As 0.58.0, 0.101.0 and 0.125.0 take their words; what is inside is known by the folder's name.
+OLD_SANDBOX = """
+[ "$*" = "${*#sandbox linux --full-auto -- }" ] &&
+[ "$*" = "${*#sandbox macos --full-auto -- }" ] && echo "try --help" >&2 && exit 2
+shift 4
+case $2 in */inside/*) exec "$@" ;; *) exit 1 ;; esac
+"""
+
+
+@pytest.mark.parametrize(("version", "is_usable"), [("0.125.0", True), ("0.142.0", False)])
+def test_an_older_sandbox_is_asked_in_its_own_words(
+    tmp_path: Path, version: str, is_usable: bool
+) -> None:
+    path = write_program(tmp_path / "codex", OLD_SANDBOX)
+    program = replace(program_at(path), version=version)
+    if is_usable:
+        probe(program, tmp_path / "session")
+    else:
+        with pytest.raises(SandboxUnavailableError, match="try --help"):
+            probe(program, tmp_path / "session")
 
 
 @pytest.mark.parametrize(
