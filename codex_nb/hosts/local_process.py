@@ -185,6 +185,9 @@ class LocalProcess(asyncio.SubprocessProtocol):
         """Kill what is left of the group, and note the exit; called by asyncio."""
         # The leader was waited for just now, so nobody else can have its group id yet.
         self._signal_group(signal.SIGKILL)
+        if self._stdin is not None and not self._stdin.is_closing():
+            # Nobody is to read on: what may still hold the other end is about to die.
+            self._stdin.abort()
         self._exited.set()
         asyncio.get_running_loop().call_later(LINGER, self._release_pipes)
 

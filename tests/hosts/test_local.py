@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,32 @@ class TestLocalHost(HostContract):
     @pytest.fixture
     def folder(self, tmp_path: Path) -> str:
         return str(tmp_path.resolve())
+
+
+HEIR = """
+import subprocess, sys
+heir = subprocess.Popen(
+    ["sleep", "60"],
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+    start_new_session=True,
+)
+print(heir.pid)
+"""
+
+
+def test_nothing_is_open_once_a_process_ended_although_another_holds_its_stdin() -> None:
+    async def scenario() -> None:
+        argv = [sys.executable, "-c", HEIR]
+        process = await LocalHost().start(argv, cwd="/", env=dict(os.environ))
+        try:
+            assert await process.wait() == 0
+            with pytest.raises(HostError, match="takes no more input"):
+                await process.write_stdin(b"x")
+        finally:
+            os.kill(int(await process.read_stdout()), signal.SIGKILL)
+
+    run(scenario())
 
 
 @contextmanager
