@@ -252,11 +252,13 @@ def test_a_terminal_that_ended_shows_its_last_screen_and_starts_again(stage: Ter
 def test_what_the_session_refuses_is_told(stage: TerminalStage) -> None:
     stage.put()
     stage.press("Terminal")
+    stage.settle()
     stage.answer(error="There is no tmux. Install it.")
     stage.settle()
     assert stage.root.locator(".cnb-covertext").text_content() == "There is no tmux. Install it."
 
     stage.press("Try again")
+    stage.settle()
 
     assert [it["op"] for it in stage.sent()] == ["open_terminal", "open_terminal"]
 

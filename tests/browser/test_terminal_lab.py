@@ -30,7 +30,8 @@ match = "."
   say = "You said {prompt}."
 """
 SHOWN = """(words) => {
-  const buffer = window.term.buffer.active, lines = [];
+  const buffer = window.term?.buffer.active, lines = [];
+  if (buffer === undefined) return false;
   for (let i = 0; i < buffer.length; i += 1) {
     lines.push(buffer.getLine(i).translateToString(true));
   }
