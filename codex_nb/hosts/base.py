@@ -32,6 +32,19 @@ class Completed:
     stderr: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What programs must have been built for, in the words of `uname`.
+
+    Attributes:
+        system: "Linux", "Darwin" and the like.
+        machine: "x86_64", "aarch64", "arm64" and the like.
+    """
+
+    system: str
+    machine: str
+
+
 class Process(Protocol):
     """A running process, the leader of a process group of its own.
 
@@ -181,3 +194,16 @@ class Host(Protocol):
 
     async def identity(self) -> str:
         """A text for this boot of this machine, this container on it and this user."""
+
+    async def platform(self) -> Platform:
+        """The system and the machine."""
+
+    async def free_bytes(self, path: str) -> int:
+        """How much more the user may write to the disk that this file or folder is on.
+
+        Raises:
+            HostError: There is no such path.
+        """
+
+    async def clock(self) -> float:
+        """What the host takes for the time, in seconds of Unix, at least to the whole second."""

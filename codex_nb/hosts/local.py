@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import time
 from typing import TYPE_CHECKING
 
-from codex_nb.errors import HostError
 from codex_nb.hosts import files
-from codex_nb.hosts.base import OUTPUT_LIMIT, Completed
+from codex_nb.hosts.base import Platform
 from codex_nb.hosts.local_channel import LocalChannel
 from codex_nb.hosts.local_process import LocalProcess
+from codex_nb.hosts.running import run_to_end
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from codex_nb.hosts.base import Completed
 
 
 class LocalHost:
@@ -43,23 +47,8 @@ class LocalHost:
     ) -> Completed:
         """See `Host.run`."""
         process = await self.start(argv, cwd=cwd, env=env)
-        try:
-            async with asyncio.timeout(timeout), asyncio.TaskGroup() as tasks:
-                stdout = tasks.create_task(_read_all(process.read_stdout))
-                stderr = tasks.create_task(_read_all(process.read_stderr))
-                await _feed(process, stdin)
-                status = await process.wait()
-        except* TimeoutError:
-            raise HostError(
-                f"{argv[0]} on {self.name} did not end within {timeout:g} s and was killed"
-            ) from None
-        except* _TooMuchOutputError:
-            raise HostError(
-                f"{argv[0]} on {self.name} wrote more than {OUTPUT_LIMIT:,} bytes and was killed"
-            ) from None
-        finally:
-            await process.kill()
-        return Completed(exit_status=status, stdout=stdout.result(), stderr=stderr.result())
+        what = f"{argv[0]} on {self.name}"
+        return await run_to_end(process, what=what, timeout=timeout, stdin=stdin)
 
     async def connect(self, path: str) -> LocalChannel:
         """See `Host.connect`."""
@@ -126,27 +115,16 @@ class LocalHost:
             boot = done.stdout.decode(errors="replace").strip()
         return f"{os.uname().nodename}:{boot}:{os.getuid()}"
 
+    async def platform(self) -> Platform:
+        """See `Host.platform`."""
+        facts = os.uname()
+        return Platform(system=facts.sysname, machine=facts.machine)
 
-class _TooMuchOutputError(Exception):
-    """A stream went over OUTPUT_LIMIT."""
+    async def free_bytes(self, path: str) -> int:
+        """See `Host.free_bytes`."""
+        with files.translated("look at", path):
+            return shutil.disk_usage(path).free
 
-
-async def _read_all(read: Callable[[], Awaitable[bytes]]) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while data := await read():
-        chunks.append(data)
-        size += len(data)
-        if size > OUTPUT_LIMIT:
-            raise _TooMuchOutputError
-    return b"".join(chunks)
-
-
-async def _feed(process: LocalProcess, stdin: bytes) -> None:
-    try:
-        if stdin:
-            await process.write_stdin(stdin)
-    except HostError:
-        return  # a program that does not read its input to the end is no failure
-    finally:
-        await process.close_stdin()
+    async def clock(self) -> float:
+        """See `Host.clock`."""
+        return time.time()

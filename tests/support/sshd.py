@@ -1,0 +1,121 @@
+"""A real OpenSSH server on loopback, for the user who runs the tests, with keys of its own.
+
+A listener of ours hands each connection to `sshd -i`, so the kernel chooses the port and nothing is
+left when the tests end. Like sshd itself it must be called by its full path.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SSHD = shutil.which("sshd", path=f"/usr/sbin:/sbin:/usr/local/sbin:{os.environ['PATH']}")
+
+needs_sshd = pytest.mark.skipif(SSHD is None, reason="needs OpenSSH's sshd (openssh-server)")
+
+# sshd as root wants this folder for a child of it that looks after nothing.
+PRIVILEGE_SEPARATION = Path("/run/sshd")
+
+
+@dataclass
+class Sshd:
+    """The server, and what a client needs to reach it.
+
+    Attributes:
+        port: Where it listens, on 127.0.0.1.
+        config: A configuration file for clients, in which the host is called "box".
+        known_hosts: The file that `config` names; it has the key of the server.
+        servers: The running `sshd -i`, one for each connection.
+    """
+
+    folder: Path
+    port: int
+    config: Path
+    known_hosts: Path
+    servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def cut(self) -> None:
+        """End all connections from the host's side, as a crash of it would."""
+        for server in self.servers:
+            server.kill()
+            server.wait()
+
+
+def make_key(path: Path, *, kind: str = "ed25519", passphrase: str = "") -> Path:
+    """A new key pair at `path` and `path`.pub."""
+    argv = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "", "-f", str(path)]
+    subprocess.run(argv, check=True)
+    return path
+
+
+@contextmanager
+def running_sshd(folder: Path, *settings: str) -> Iterator[Sshd]:
+    """A server whose configuration begins with `settings`, of which sshd takes the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    host_key, user_key = make_key(folder / "host_key"), make_key(folder / "user_key")
+    (folder / "authorized_keys").write_bytes((folder / "user_key.pub").read_bytes())
+    (folder / "sshd_config").write_text(
+        "\n".join(
+            [
+                *settings,
+                f"HostKey {host_key}",
+                f"AuthorizedKeysFile {folder}/authorized_keys",
+                "StrictModes no",
+                "UsePAM no",
+                "PasswordAuthentication no",
+                "KbdInteractiveAuthentication no",
+                "PrintMotd no",
+                "Subsystem sftp internal-sftp",
+                "LogLevel ERROR",
+                "",
+            ]
+        )
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        known_hosts = folder / "known_hosts"
+        public = (folder / "host_key.pub").read_text()
+        known_hosts.write_text(f"[127.0.0.1]:{port} {public}")
+        config = folder / "config"
+        config.write_text(
+            f"Host box\n HostName 127.0.0.1\n Port {port}\n User {getpass.getuser()}\n"
+            f" IdentityFile {user_key}\n IdentitiesOnly yes\n IdentityAgent none\n"
+            f" UserKnownHostsFile {known_hosts}\n GlobalKnownHostsFile {folder}/none\n"
+        )
+        sshd = Sshd(folder=folder, port=port, config=config, known_hosts=known_hosts)
+        thread = threading.Thread(target=_serve, args=(listener, sshd))
+        thread.start()
+        try:
+            yield sshd
+        finally:
+            # close() alone does not wake up who waits in accept().
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            sshd.cut()
+
+
+def _serve(listener: socket.socket, sshd: Sshd) -> None:
+    if os.geteuid() == 0:
+        PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
+    argv = [str(SSHD), "-i", "-f", str(sshd.folder / "sshd_config"), "-E", str(sshd.folder / "log")]
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            server = subprocess.Popen(argv, stdin=connection, stdout=connection, stderr=connection)
+            sshd.servers.append(server)
