@@ -12,17 +12,34 @@ import pytest
 
 from codex_nb.errors import HostError
 from codex_nb.hosts.base import OUTPUT_LIMIT, Completed, Host, Process
-from tests.support.waiting import run
+from tests.support.waiting import Run, one_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 ENV = {"PATH": "/usr/bin:/bin"}
 
 
-def sh(host: Host, script: str, *, timeout: float = 20, stdin: bytes = b"") -> Completed:
-    argv = ["sh", "-c", script]
-    return run(host.run(argv, cwd="/", env=ENV, timeout=timeout, stdin=stdin))
+class Shell:
+    """Short scripts on a host, one after the other."""
+
+    def __init__(self, host: Host, run: Run) -> None:
+        self._host = host
+        self._run = run
+
+    def __call__(self, script: str, *, timeout: float = 20, stdin: bytes = b"") -> Completed:
+        argv = ["sh", "-c", script]
+        return self._run(self._host.run(argv, cwd="/", env=ENV, timeout=timeout, stdin=stdin))
+
+    def is_running(self, pid: str) -> bool:
+        state = self(f"ps -o stat= -p {pid}").stdout.decode().strip()
+        return bool(state) and not state.startswith("Z")
+
+    def group_states(self, group: str) -> list[str]:
+        """What the members of a process group are doing, dead ones left out."""
+        lines = self("ps -e -o pgid= -o stat=").stdout.decode().splitlines()
+        states = [state for pgid, state in map(str.split, lines) if pgid == group]
+        return [state for state in states if not state.startswith("Z")]
 
 
 async def read_all(read: Callable[[], Awaitable[bytes]]) -> bytes:
@@ -39,37 +56,34 @@ async def read_line(process: Process) -> str:
     return line.decode().strip()
 
 
-def is_running(host: Host, pid: str) -> bool:
-    state = sh(host, f"ps -o stat= -p {pid}").stdout.decode().strip()
-    return bool(state) and not state.startswith("Z")
-
-
-def group_states(host: Host, group: str) -> list[str]:
-    """What the members of a process group are doing, dead ones left out."""
-    lines = sh(host, "ps -e -o pgid= -o stat=").stdout.decode().splitlines()
-    states = [state for pgid, state in map(str.split, lines) if pgid == group]
-    return [state for state in states if not state.startswith("Z")]
-
-
 class HostContract:
-    """The tests; `folder` is an empty folder on the host."""
+    """The tests; `folder` is an empty folder on the host, `run` a loop that the host may keep."""
 
-    def test_a_process_runs_to_its_end(self, host: Host) -> None:
-        done = sh(host, "cat; echo err >&2; exit 7", stdin=b"in")
+    @pytest.fixture
+    def run(self) -> Iterator[Run]:
+        with one_loop() as run:
+            yield run
+
+    @pytest.fixture
+    def sh(self, host: Host, run: Run) -> Shell:
+        return Shell(host, run)
+
+    def test_a_process_runs_to_its_end(self, sh: Shell) -> None:
+        done = sh("cat; echo err >&2; exit 7", stdin=b"in")
         assert done == Completed(exit_status=7, stdout=b"in", stderr=b"err\n")
 
-    def test_a_signal_is_a_negative_exit_status(self, host: Host) -> None:
-        assert sh(host, "kill -TERM $$").exit_status == -signal.SIGTERM
+    def test_a_signal_is_a_negative_exit_status(self, sh: Shell) -> None:
+        assert sh("kill -TERM $$").exit_status == -signal.SIGTERM
 
-    def test_a_program_need_not_read_its_input(self, host: Host) -> None:
-        assert sh(host, "exit 0", stdin=b"x" * 5_000_000).exit_status == 0
+    def test_a_program_need_not_read_its_input(self, sh: Shell) -> None:
+        assert sh("exit 0", stdin=b"x" * 5_000_000).exit_status == 0
 
-    def test_output_as_long_as_allowed_is_complete(self, host: Host) -> None:
+    def test_output_as_long_as_allowed_is_complete(self, sh: Shell) -> None:
         data = bytes(range(256)) * (OUTPUT_LIMIT // 256)
-        assert sh(host, "cat", stdin=data).stdout == data
+        assert sh("cat", stdin=data).stdout == data
 
     def test_a_process_gets_exactly_its_environment_and_folder(
-        self, host: Host, folder: str
+        self, host: Host, run: Run, folder: str
     ) -> None:
         # Python, and not a shell, which adds variables.
         code = "import os; print(sorted(os.environ.items()), os.getcwd())"
@@ -85,12 +99,19 @@ class HostContract:
         ],
     )
     def test_a_process_without_end_is_killed_with_its_group(
-        self, host: Host, folder: str, script: str, timeout: float, message: str
+        self,
+        host: Host,
+        run: Run,
+        sh: Shell,
+        folder: str,
+        script: str,
+        timeout: float,
+        message: str,
     ) -> None:
         with pytest.raises(HostError, match=re.escape(message)):
-            sh(host, f"echo $$ > {folder}/pid; {script}", timeout=timeout)
+            sh(f"echo $$ > {folder}/pid; {script}", timeout=timeout)
         pid = run(host.read_file(f"{folder}/pid", limit=20)).decode().strip()
-        assert group_states(host, pid) == []
+        assert sh.group_states(pid) == []
 
     @pytest.mark.parametrize(
         ("argv", "cwd", "named"),
@@ -101,18 +122,18 @@ class HostContract:
         ],
     )
     def test_what_cannot_start_is_named(
-        self, host: Host, argv: list[str], cwd: str, named: str
+        self, host: Host, run: Run, argv: list[str], cwd: str, named: str
     ) -> None:
         with pytest.raises(HostError, match=f"could not start {argv[0]} on .*{named}: "):
             run(host.start(argv, cwd=cwd, env=ENV))
 
-    def test_a_process_leads_a_session_of_its_own(self, host: Host) -> None:
+    def test_a_process_leads_a_session_of_its_own(self, host: Host, run: Run) -> None:
         code = "import os; print(os.getpid() == os.getsid(0) == os.getpgid(0))"
         done = run(host.run([sys.executable, "-c", code], cwd="/", env=ENV, timeout=20))
         assert done.stdout == b"True\n"
 
     def test_unread_output_makes_the_process_wait_and_nothing_is_lost(
-        self, host: Host, folder: str
+        self, host: Host, run: Run, folder: str
     ) -> None:
         async def scenario() -> None:
             script = f"head -c 4000000 /dev/zero | tr '\\0' x; echo done > {folder}/done"
@@ -127,7 +148,7 @@ class HostContract:
 
         run(scenario())
 
-    def test_input_waits_for_a_slow_reader_and_arrives_whole(self, host: Host) -> None:
+    def test_input_waits_for_a_slow_reader_and_arrives_whole(self, host: Host, run: Run) -> None:
         async def scenario() -> None:
             process = await host.start(["cat"], cwd="/", env=ENV)
             data = bytes(range(251)) * 40_000
@@ -146,7 +167,9 @@ class HostContract:
 
         run(scenario())
 
-    def test_a_process_that_is_gone_takes_no_input_and_ignores_signals(self, host: Host) -> None:
+    def test_a_process_that_is_gone_takes_no_input_and_ignores_signals(
+        self, host: Host, run: Run
+    ) -> None:
         async def scenario() -> None:
             process = await host.start(["true"], cwd="/", env=ENV)
             assert await process.wait() == 0
@@ -159,7 +182,7 @@ class HostContract:
 
         run(scenario())
 
-    def test_a_signal_reaches_the_whole_group(self, host: Host) -> None:
+    def test_a_signal_reaches_the_whole_group(self, host: Host, run: Run, sh: Shell) -> None:
         async def scenario() -> str:
             script = "sleep 60 & echo $!; wait"
             process = await host.start(["sh", "-c", script], cwd="/", env=ENV)
@@ -170,9 +193,11 @@ class HostContract:
             assert await read_all(process.read_stdout) == b""
             return child
 
-        assert not is_running(host, run(scenario()))
+        assert not sh.is_running(run(scenario()))
 
-    def test_what_is_left_of_the_group_ends_with_its_leader(self, host: Host) -> None:
+    def test_what_is_left_of_the_group_ends_with_its_leader(
+        self, host: Host, run: Run, sh: Shell
+    ) -> None:
         async def scenario() -> str:
             process = await host.start(["sh", "-c", "sleep 60 & echo $!"], cwd="/", env=ENV)
             child = await read_line(process)
@@ -180,9 +205,11 @@ class HostContract:
             assert await read_all(process.read_stdout) == b""
             return child
 
-        assert not is_running(host, run(scenario()))
+        assert not sh.is_running(run(scenario()))
 
-    def test_a_descendant_that_keeps_the_pipes_open_holds_nobody_up(self, host: Host) -> None:
+    def test_a_descendant_that_keeps_the_pipes_open_holds_nobody_up(
+        self, host: Host, run: Run, sh: Shell
+    ) -> None:
         code = (
             "import os, sys, time\n"
             "if os.fork() == 0:\n"
@@ -199,10 +226,12 @@ class HostContract:
             return descendant
 
         descendant = run(scenario(), seconds=20)
-        assert is_running(host, descendant)
-        sh(host, f"kill {descendant}")
+        assert sh.is_running(descendant)
+        sh(f"kill {descendant}")
 
-    def test_a_file_is_replaced_and_nothing_else_appears(self, host: Host, folder: str) -> None:
+    def test_a_file_is_replaced_and_nothing_else_appears(
+        self, host: Host, run: Run, sh: Shell, folder: str
+    ) -> None:
         async def scenario() -> None:
             path = f"{folder}/file"
             await host.write_file(path, b"old")
@@ -211,25 +240,27 @@ class HostContract:
             assert await host.list_folder(folder) == ["file"]
 
         run(scenario())
-        assert sh(host, f"ls -l {folder}/file").stdout.startswith(b"-rw-r--r--")
+        assert sh(f"ls -l {folder}/file").stdout.startswith(b"-rw-r--r--")
 
     def test_files_and_folders_are_private_whatever_the_umask(
-        self, host: Host, folder: str
+        self, host: Host, run: Run, sh: Shell, folder: str
     ) -> None:
         async def scenario() -> None:
             await host.make_folder(f"{folder}/a/b")
             await host.write_file(f"{folder}/a/b/file", b"")
 
         run(scenario())
-        modes = sh(host, f"cd {folder} && stat -c %a . a a/b a/b/file").stdout.split()
+        modes = sh(f"cd {folder} && stat -c %a . a a/b a/b/file").stdout.split()
         assert modes[1:] == [b"700", b"700", b"600"]
 
-    def test_a_folder_that_exists_stays_as_it_is(self, host: Host, folder: str) -> None:
+    def test_a_folder_that_exists_stays_as_it_is(
+        self, host: Host, run: Run, sh: Shell, folder: str
+    ) -> None:
         run(host.make_folder(f"{folder}/a", mode=0o750))
         run(host.make_folder(f"{folder}/a"))
-        assert sh(host, f"stat -c %a {folder}/a").stdout == b"750\n"
+        assert sh(f"stat -c %a {folder}/a").stdout == b"750\n"
 
-    def test_file_errors_name_the_path(self, host: Host, folder: str) -> None:
+    def test_file_errors_name_the_path(self, host: Host, run: Run, folder: str) -> None:
         missing = f"{folder}/missing"
         run(host.write_file(f"{folder}/file", b"12345"))
         for operation, message in (
@@ -245,9 +276,10 @@ class HostContract:
                 run(operation)
         assert run(host.list_folder(folder)) == ["file"]
 
-    def test_a_tree_is_removed_and_links_are_not_followed(self, host: Host, folder: str) -> None:
+    def test_a_tree_is_removed_and_links_are_not_followed(
+        self, host: Host, run: Run, sh: Shell, folder: str
+    ) -> None:
         sh(
-            host,
             f"cd {folder} && mkdir -p kept tree/deep && touch kept/file tree/deep/file && "
             "ln -s ../kept tree/link && ln -s kept link",
         )
@@ -260,8 +292,10 @@ class HostContract:
 
         assert run(scenario()) == ["kept", "file"]
 
-    def test_only_an_empty_folder_is_removed(self, host: Host, folder: str) -> None:
-        sh(host, f"cd {folder} && mkdir empty full && touch full/file file && ln -s empty link")
+    def test_only_an_empty_folder_is_removed(
+        self, host: Host, run: Run, sh: Shell, folder: str
+    ) -> None:
+        sh(f"cd {folder} && mkdir empty full && touch full/file file && ln -s empty link")
 
         async def scenario() -> dict[str, bool]:
             names = ("link", "full", "file", "missing", "empty")
@@ -276,8 +310,8 @@ class HostContract:
         }
         assert run(host.list_folder(folder)) == ["file", "full", "link"]
 
-    def test_paths_are_looked_at(self, host: Host, folder: str) -> None:
-        sh(host, f"cd {folder} && mkdir real && touch file && ln -s real link && ln -s no broken")
+    def test_paths_are_looked_at(self, host: Host, run: Run, sh: Shell, folder: str) -> None:
+        sh(f"cd {folder} && mkdir real && touch file && ln -s real link && ln -s no broken")
 
         async def scenario() -> dict[str, tuple[bool, bool, bool]]:
             return {
@@ -297,33 +331,37 @@ class HostContract:
             "missing": (False, False, False),
         }
 
-    def test_a_real_path_has_no_links_and_no_tilde(self, host: Host, folder: str) -> None:
-        sh(host, f"cd {folder} && mkdir real && ln -s real link")
+    def test_a_real_path_has_no_links_and_no_tilde(
+        self, host: Host, run: Run, sh: Shell, folder: str
+    ) -> None:
+        sh(f"cd {folder} && mkdir real && ln -s real link")
         home = run(host.environment())["HOME"]
         assert [
             run(host.real_path(path)) for path in (f"{folder}/link/../link/x", "~", "~/no/such")
         ] == [
             f"{folder}/real/x",
-            sh(host, f"readlink -f {home}").stdout.decode().strip(),
-            sh(host, f"readlink -f {home}").stdout.decode().strip() + "/no/such",
+            sh(f"readlink -f {home}").stdout.decode().strip(),
+            sh(f"readlink -f {home}").stdout.decode().strip() + "/no/such",
         ]
 
-    def test_a_loop_of_links_is_an_error(self, host: Host, folder: str) -> None:
-        sh(host, f"cd {folder} && ln -s b a && ln -s a b")
+    def test_a_loop_of_links_is_an_error(
+        self, host: Host, run: Run, sh: Shell, folder: str
+    ) -> None:
+        sh(f"cd {folder} && ln -s b a && ln -s a b")
         with pytest.raises(HostError, match=f"could not resolve {folder}/a/x"):
             run(host.real_path(f"{folder}/a/x"))
 
     def test_a_stamp_changes_when_a_file_is_rewritten_in_secret(
-        self, host: Host, folder: str
+        self, host: Host, run: Run, sh: Shell, folder: str
     ) -> None:
         path = f"{folder}/file"
         run(host.write_file(path, b"one"))
         before = run(host.file_stamp(path))
         assert run(host.file_stamp(path)) == before
-        sh(host, f"cp -p {path} {path}.old; printf two > {path}; touch -r {path}.old {path}")
+        sh(f"cp -p {path} {path}.old; printf two > {path}; touch -r {path}.old {path}")
         assert run(host.file_stamp(path)) != before
 
-    def test_the_identity_of_a_host_stays(self, host: Host) -> None:
+    def test_the_identity_of_a_host_stays(self, host: Host, run: Run, sh: Shell) -> None:
         identity = run(host.identity())
         assert identity == run(host.identity())
-        assert identity.endswith(f":{sh(host, 'id -u').stdout.decode().strip()}")
+        assert identity.endswith(f":{sh('id -u').stdout.decode().strip()}")

@@ -35,6 +35,7 @@ class Sshd:
     """The server, and what a client needs to reach it.
 
     Attributes:
+        folder: Where its files are. `home` in it is the home of the user.
         port: Where it listens, on 127.0.0.1.
         config: A configuration file for clients, in which the host is called "box".
         known_hosts: The file that `config` names; it has the key of the server.
@@ -66,6 +67,9 @@ def running_sshd(folder: Path, *settings: str) -> Iterator[Sshd]:
     """A server whose configuration begins with `settings`, of which sshd takes the first."""
     folder.mkdir(parents=True, exist_ok=True)
     host_key, user_key = make_key(folder / "host_key"), make_key(folder / "user_key")
+    # The start files of the person who runs the tests are neither read nor waited for.
+    home = folder / "home"
+    home.mkdir()
     (folder / "authorized_keys").write_bytes((folder / "user_key.pub").read_bytes())
     (folder / "sshd_config").write_text(
         "\n".join(
@@ -73,6 +77,7 @@ def running_sshd(folder: Path, *settings: str) -> Iterator[Sshd]:
                 *settings,
                 f"HostKey {host_key}",
                 f"AuthorizedKeysFile {folder}/authorized_keys",
+                f"SetEnv HOME={home}",
                 "StrictModes no",
                 "UsePAM no",
                 "PasswordAuthentication no",

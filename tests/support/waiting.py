@@ -9,10 +9,11 @@ import asyncio
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
 T = TypeVar("T")
 
@@ -27,14 +28,37 @@ def scaled(seconds: float) -> float:
 def run(coroutine: Coroutine[object, object, T], *, seconds: float = 60) -> T:
     """Run a test's coroutine in an event loop of its own, within a limit."""
 
-    async def limited() -> T:
-        async with asyncio.timeout(scaled(seconds)):
-            return await coroutine
-
     # A browser that an earlier test of this process opened keeps a loop running in this thread, so
     # a thread of its own makes the order of the tests indifferent.
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, limited()).result()
+        return pool.submit(asyncio.run, _limited(coroutine, seconds)).result()
+
+
+async def _limited(coroutine: Coroutine[object, object, T], seconds: float) -> T:
+    async with asyncio.timeout(scaled(seconds)):
+        return await coroutine
+
+
+class Run(Protocol):
+    """Runs coroutines of a test, one after the other."""
+
+    def __call__(self, coroutine: Coroutine[object, object, T], *, seconds: float = 60) -> T:
+        """What the coroutine returns."""
+
+
+@contextmanager
+def one_loop() -> Iterator[Run]:
+    """A `run` that has one event loop for all calls, for what lives longer than one of them."""
+    with ThreadPoolExecutor(1) as pool:
+        runner = asyncio.Runner()
+
+        def run_there(coroutine: Coroutine[object, object, T], *, seconds: float = 60) -> T:
+            return pool.submit(runner.run, _limited(coroutine, seconds)).result()
+
+        try:
+            yield run_there
+        finally:
+            pool.submit(runner.close).result()
 
 
 async def wait_until(condition: Callable[[], bool], *, seconds: float = 10) -> None:

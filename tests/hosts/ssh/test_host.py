@@ -1,0 +1,42 @@
+"""The contract of a host, with a real sshd."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codex_nb.hosts.ssh.host import SshHost
+from tests.hosts.contract import HostContract
+from tests.support.sshd import needs_sshd, running_sshd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from codex_nb.hosts.base import Host
+    from tests.support.sshd import Sshd
+    from tests.support.waiting import Run
+
+pytestmark = [pytest.mark.integration, needs_sshd]
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as sshd:
+        yield sshd
+
+
+class TestSshHost(HostContract):
+    @pytest.fixture
+    def host(self, sshd: Sshd, run: Run) -> Iterator[Host]:
+        async def made() -> SshHost:
+            return SshHost("box", config=[str(sshd.config)])
+
+        host = run(made())
+        yield host
+        run(host.close())
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> str:
+        return str(tmp_path.resolve())
