@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
+import random
 import re
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from codex_nb.errors import HostError
-from codex_nb.hosts.base import OUTPUT_LIMIT, Completed, Host, Process
+from codex_nb.hosts.base import OUTPUT_LIMIT, Channel, Completed, Host, Process
 from tests.support.waiting import Run, one_loop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
 ENV = {"PATH": "/usr/bin:/bin"}
+
+LISTEN = """
+import signal, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+print("listening", flush=True)
+peer, _ = server.accept()
+"""
+ECHO = f"""{LISTEN}
+try:
+    while data := peer.recv(65536):
+        peer.sendall(data)
+except ConnectionError:
+    pass
+print("hung up")
+"""
+FLOOD = f"""{LISTEN}
+sent = 0
+signal.signal(signal.SIGUSR1, lambda *_: print(sent, flush=True))
+try:
+    while sent < 20_000_000:
+        sent += peer.send(bytes(65536))
+except ConnectionError:
+    pass
+"""
 
 
 class Shell:
@@ -47,6 +77,11 @@ async def read_all(read: Callable[[], Awaitable[bytes]]) -> bytes:
     while chunk := await read():
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+async def write_for_ever(channel: Channel) -> None:
+    while True:
+        await channel.write(b"x" * 100_000)
 
 
 async def read_line(process: Process) -> str:
@@ -365,3 +400,123 @@ class HostContract:
         identity = run(host.identity())
         assert identity == run(host.identity())
         assert identity.endswith(f":{sh('id -u').stdout.decode().strip()}")
+
+    @pytest.mark.parametrize("call", ["run", "start"])
+    def test_what_a_cancelled_call_started_does_not_live_on(
+        self, host: Host, run: Run, sh: Shell, folder: str, call: str
+    ) -> None:
+        # The argument only marks the process for the list below.
+        argv = ["sh", "-c", f"mkdir {folder}/made; sleep 60", "sh", folder]
+
+        async def look() -> None:
+            async with asyncio.timeout(20):
+                while not await host.exists(f"{folder}/made"):  # noqa: ASYNC110 - on the host
+                    await asyncio.sleep(0.01)
+
+        async def scenario() -> None:
+            if call == "run":
+                running = asyncio.ensure_future(host.run(argv, cwd="/", env=ENV, timeout=60))
+                await look()
+            else:
+                running = asyncio.ensure_future(host.start(argv, cwd="/", env=ENV))
+                await asyncio.sleep(0)
+            running.cancel()
+            await asyncio.wait([running])
+            if not running.cancelled():  # a local process starts at once: who cancels is too late
+                (await running).signal(signal.SIGKILL)
+
+        run(scenario())
+        lines = sh("ps -e -o args=").stdout.decode().splitlines()
+        assert [line for line in lines if f"sh {folder}" in line] == []
+
+    def test_the_digest_is_that_of_the_content(self, host: Host, run: Run, folder: str) -> None:
+        path = f"{folder}/a \\ name\n"
+        run(host.write_file(path, b"content"))
+        assert run(host.file_digest(path)) == hashlib.sha256(b"content").hexdigest()
+        with pytest.raises(HostError, match=f"could not read {folder}/no: No such file"):
+            run(host.file_digest(f"{folder}/no"))
+
+    def test_a_large_file_arrives_and_comes_back(self, host: Host, run: Run, folder: str) -> None:
+        data = random.Random(1).randbytes(5_000_001)  # noqa: S311 - no secret
+
+        async def scenario() -> None:
+            await host.write_file(f"{folder}/file", data)
+            assert await host.read_file(f"{folder}/file", limit=len(data)) == data
+
+        run(scenario())
+
+    def test_names_may_be_any_bytes(self, host: Host, run: Run, folder: str) -> None:
+        name = os.fsdecode(b"a 'quoted' $name;\xff\n")
+        run(host.make_folder(f"{folder}/{name}"))
+        run(host.write_file(f"{folder}/{name}/{name}", b"1"))
+        assert run(host.list_folder(folder)) == [name]
+        assert run(host.is_writable(f"{folder}/{name}/{name}"))
+        run(host.remove_tree(f"{folder}/{name}"))
+        assert run(host.list_folder(folder)) == []
+
+    def test_a_socket_carries_bytes_both_ways(self, host: Host, run: Run, folder: str) -> None:
+        async def scenario() -> None:
+            echo = await host.start([sys.executable, "-c", ECHO, f"{folder}/s"], cwd="/", env=ENV)
+            assert await read_line(echo) == "listening"
+            channel = await host.connect(f"{folder}/s")
+            data = bytes(range(251)) * 20_000
+            async with asyncio.TaskGroup() as tasks:
+                writing = tasks.create_task(channel.write(data))
+                back = b""
+                while len(back) < len(data):
+                    back += await channel.read()
+            assert writing.done()
+            assert back == data
+            await channel.close()
+            await channel.close()
+            assert await read_all(echo.read_stdout) == b"hung up\n"
+            assert await echo.wait() == 0
+
+        run(scenario())
+
+    def test_a_reader_of_a_socket_makes_the_other_side_wait(
+        self, host: Host, run: Run, folder: str
+    ) -> None:
+        async def scenario() -> None:
+            flood = [sys.executable, "-c", FLOOD, f"{folder}/s"]
+            process = await host.start(flood, cwd="/", env=ENV)
+            assert await read_line(process) == "listening"
+            channel = await host.connect(f"{folder}/s")
+            first = await channel.read()
+            for _ in range(20):  # other work, in which all of it could have been taken
+                await host.run(["true"], cwd="/", env=ENV, timeout=20)
+            process.signal(signal.SIGUSR1)
+            sent = int(await read_line(process))
+            assert len(first) < sent < 20_000_000
+            await channel.close()
+            assert await process.wait() == 0
+
+        run(scenario())
+
+    def test_nobody_at_a_socket_is_an_error(self, host: Host, run: Run, folder: str) -> None:
+        with pytest.raises(HostError, match=f"nobody listens at {folder}/s on {host.name}"):
+            run(host.connect(f"{folder}/s"))
+
+    def test_a_socket_that_hung_up_reads_as_ended_and_takes_nothing(
+        self, host: Host, run: Run, folder: str
+    ) -> None:
+        async def scenario() -> None:
+            echo = await host.start([sys.executable, "-c", ECHO, f"{folder}/s"], cwd="/", env=ENV)
+            assert await read_line(echo) == "listening"
+            channel = await host.connect(f"{folder}/s")
+            echo.signal(signal.SIGKILL)
+            assert await channel.read() == b""
+            with pytest.raises(HostError, match="the other side hung up"):
+                await write_for_ever(channel)
+            await channel.close()
+
+        run(scenario())
+
+    def test_facts_about_the_machine(self, host: Host, run: Run, sh: Shell, folder: str) -> None:
+        platform = run(host.platform())
+        assert f"{platform.system} {platform.machine}\n".encode() == sh("uname -sm").stdout
+        blocks = int(sh(f"df -Pk {folder} | tail -n 1").stdout.split()[3])
+        assert run(host.free_bytes(folder)) == pytest.approx(blocks * 1024, rel=0.1)
+        assert run(host.clock()) == pytest.approx(time.time(), abs=10)
+        with pytest.raises(HostError, match=f"could not look at {folder}/no: No such file"):
+            run(host.free_bytes(f"{folder}/no"))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -15,7 +14,7 @@ from codex_nb.errors import HostError
 from codex_nb.hosts import files
 from codex_nb.hosts.local import LocalHost
 from tests.hosts.contract import HostContract
-from tests.support.waiting import run, wait_until
+from tests.support.waiting import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,23 +98,3 @@ def test_a_local_process_is_a_process(tmp_path: Path) -> None:
         return await process.wait()
 
     assert run(scenario()) == 0
-
-
-def test_a_cancelled_run_leaves_no_process(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-
-    async def scenario() -> int:
-        argv = ["sh", "-c", "echo $$ > draft; mv draft pid; exec sleep 60"]
-        env = {"PATH": "/usr/bin:/bin"}
-        async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(
-                LocalHost().run(argv, cwd=str(tmp_path), env=env, timeout=60)
-            )
-            await wait_until(pid_file.exists)
-            running.cancel()
-        assert running.cancelled()
-        return int(pid_file.read_text())
-
-    pid = run(scenario())
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)

@@ -83,7 +83,7 @@ def running_sshd(folder: Path, *settings: str) -> Iterator[Sshd]:
                 "PasswordAuthentication no",
                 "KbdInteractiveAuthentication no",
                 "PrintMotd no",
-                "Subsystem sftp internal-sftp",
+                *([] if "Subsystem" in str(settings) else ["Subsystem sftp internal-sftp"]),
                 "LogLevel ERROR",
                 "",
             ]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codex_nb.hosts.ssh.host import SshHost
 from tests.hosts.contract import HostContract
-from tests.support.sshd import needs_sshd, running_sshd
+from tests.hosts.ssh.conftest import box
+from tests.support.sshd import needs_sshd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,19 +21,10 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.integration, needs_sshd]
 
 
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    with running_sshd(tmp_path_factory.mktemp("sshd")) as sshd:
-        yield sshd
-
-
 class TestSshHost(HostContract):
     @pytest.fixture
     def host(self, sshd: Sshd, run: Run) -> Iterator[Host]:
-        async def made() -> SshHost:
-            return SshHost("box", config=[str(sshd.config)])
-
-        host = run(made())
+        host = box(sshd.config)
         yield host
         run(host.close())
 
