@@ -97,12 +97,14 @@ class Client(asyncssh.SSHClient):
         refused: The host, port and key that no file knows, when that is why the attempt failed.
         tried: The methods of authentication that were tried, as SSH calls them.
         offered: Those that the host would take.
+        locked: The key files whose passphrase was asked for.
     """
 
     def __init__(self, *, where: str, asker: Asker, steps: Steps) -> None:
         self.refused: tuple[str, int, asyncssh.SSHKey] | None = None
         self.tried: list[str] = []
         self.offered: list[str] = []
+        self.locked: list[str] = []
         self._where = where
         self._asker = asker
         self._steps = steps
@@ -161,6 +163,7 @@ class Client(asyncssh.SSHClient):
 
     async def passphrase(self, path: str) -> str:
         """The passphrase of a key file; empty, which opens none, when nobody knows."""
+        self.locked.append(path)
         with self._steps.paused():
             return await self._asker.secret(f"Passphrase of the key {path}") or ""
 

@@ -30,6 +30,11 @@ CONFIG_FILES = ("~/.ssh/config", "/etc/ssh/ssh_config")
 
 # The fastest where a processor has AES, as nearly all have by now.
 _CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+_KEY_ALGORITHMS = (
+    "ssh-ed25519",
+    *(f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)),
+    *(f"rsa-sha2-{bits}" for bits in (512, 256)),
+)
 _KEEPALIVES = 3
 _HANG_UP = 5
 """Seconds for a connection to end in peace."""
@@ -106,6 +111,10 @@ class Connector:
         if facts.host != address.host:
             where = f"{address.host} ({where})"
         known = KnownHosts(_files(facts), self.accepted)
+        if not facts.config.get("HostKeyAlgorithms"):
+            name = cast("str", facts.host_key_alias or facts.host)
+            port = None if facts.port == asyncssh.DEFAULT_PORT else facts.port
+            settings |= {"server_host_key_algs": _key_algorithms(known.trust(name, port))}
         while True:
             try:
                 made.append(await self._attempt(settings, f"{facts.username}@{where}", known))
@@ -169,6 +178,18 @@ async def hang_up(connections: Sequence[asyncssh.SSHClientConnection]) -> None:
                 await connection.wait_closed()
         except TimeoutError:
             connection.abort()
+
+
+def _key_algorithms(trust: Trust) -> str:
+    """Kinds of host keys: those that are known first, so that the host does not show another one.
+
+    The others follow, or a host that has only another one by now would end the connection.
+    """
+    keys, authorities, _ = trust
+    known = {name.decode() for key in keys for name in key.sig_algorithms}
+    names = sorted(_KEY_ALGORITHMS, key=lambda name: name not in known)
+    signed = [f"{name}-cert-v01@openssh.com" for name in names]
+    return ",".join([*(signed if authorities else ()), *names])
 
 
 def _expanded(path: str) -> str:

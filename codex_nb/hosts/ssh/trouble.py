@@ -122,6 +122,12 @@ def explained(exc: Exception, *, where: str, name: str, client: Client | None) -
 def _denied(where: str, client: Client | None) -> HostError:
     tried: Sequence[str] = () if client is None else client.tried
     offered: Sequence[str] = () if client is None else client.offered
+    if client is not None and client.locked:
+        keys = " and ".join(dict.fromkeys(client.locked))
+        return HostError(
+            f"{where} refused the login (tried {', '.join(tried)}), or a passphrase is not right",
+            hint=f"Check the passphrase of {keys}, or add the key to the agent with `ssh-add`.",
+        )
     takes = f", takes {', '.join(offered)}" if offered else ""
     return HostError(
         f"{where} refused the login (tried {', '.join(tried) or 'nothing'}{takes})",
