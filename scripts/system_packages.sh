@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Chromium for the browser tests, tmux for the terminal, npm for the front end and for the codex versions that PyPI lacks.
+# Chromium for the browser tests, tmux for the terminal, sshd for SSH hosts, npm for the front end and for the codex versions that PyPI lacks.
 set -eu
 # The builder of JupyterLab extensions refuses what is older; distributions often are.
 check_node() {
@@ -11,6 +11,8 @@ check_node() {
 }
 missing=()
 command -v tmux >/dev/null || missing+=(tmux)
+# sshd is for the tests of SSH hosts, and often not on the PATH of a user.
+PATH=$PATH:/usr/sbin:/sbin command -v sshd >/dev/null || missing+=(openssh-server)
 command -v npm >/dev/null || missing+=(npm)
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing+=(chromium)
 if [ ${#missing[@]} -eq 0 ]; then check_node; exit 0; fi

@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -408,7 +409,7 @@ class HostContract:
         # The argument only marks the process for the list below.
         argv = ["sh", "-c", f"mkdir {folder}/made; sleep 60", "sh", folder]
 
-        async def look() -> None:
+        async def started() -> None:
             async with asyncio.timeout(20):
                 while not await host.exists(f"{folder}/made"):  # noqa: ASYNC110 - on the host
                     await asyncio.sleep(0.01)
@@ -416,14 +417,16 @@ class HostContract:
         async def scenario() -> None:
             if call == "run":
                 running = asyncio.ensure_future(host.run(argv, cwd="/", env=ENV, timeout=60))
-                await look()
+                await started()
+                running.cancel()
+                await asyncio.wait([running])
+                assert running.cancelled()
             else:
-                running = asyncio.ensure_future(host.start(argv, cwd="/", env=ENV))
+                starting = asyncio.ensure_future(host.start(argv, cwd="/", env=ENV))
                 await asyncio.sleep(0)
-            running.cancel()
-            await asyncio.wait([running])
-            if not running.cancelled():  # a local process starts at once: who cancels is too late
-                (await running).signal(signal.SIGKILL)
+                starting.cancel()
+                with suppress(asyncio.CancelledError):  # unless it was too late
+                    (await starting).signal(signal.SIGKILL)
 
         run(scenario())
         lines = sh("ps -e -o args=").stdout.decode().splitlines()

@@ -122,5 +122,6 @@ def _serve(listener: socket.socket, sshd: Sshd) -> None:
         except OSError:
             return
         with connection:
-            server = subprocess.Popen(argv, stdin=connection, stdout=connection, stderr=connection)
+            fd = connection.fileno()
+            server = subprocess.Popen(argv, stdin=fd, stdout=fd, stderr=fd)
             sshd.servers.append(server)
