@@ -51,8 +51,11 @@ if ! kill -0 "-$$" 2>/dev/null; then
     command -v perl >/dev/null &&
         exec perl -e 'use POSIX; POSIX::setsid(); exec @ARGV' /bin/sh -c "$next"
     command -v python3 >/dev/null &&
-        exec python3 -c 'import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])' \
-            /bin/sh -c "$next"
+        exec python3 -c '
+import os, sys
+os.setsid()
+os.environ.pop("LC_CTYPE", None)  # its own, where the locale is C
+os.execv(sys.argv[1], sys.argv[1:])' /bin/sh -c "$next"
     printf '\n%%s - %%s\n' %(mark)s 'the host has no setsid, perl or python3'
     exit 126
 fi

@@ -98,7 +98,7 @@ class Link:
         )
 
     async def whole(
-        self, work: Coroutine[Any, Any, T], *, undo: Callable[[T], object] = lambda made: None
+        self, work: Coroutine[object, object, T], *, undo: Callable[[T], object] = lambda made: None
     ) -> T:
         """Do something that must not be left half-done; undo it when the caller is cancelled."""
         task = asyncio.create_task(work)
@@ -115,7 +115,7 @@ class Link:
             task.add_done_callback(take_back)
             raise
 
-    def later(self, errand: Coroutine[Any, Any, None]) -> None:
+    def later(self, errand: Coroutine[object, object, None]) -> None:
         """Do something that nobody waits for; it ends with the connection."""
         task = asyncio.create_task(errand)
         self._errands.add(task)
@@ -229,7 +229,7 @@ class Link:
             ) from exc
 
     async def _patiently(
-        self, attempt: Callable[[], Coroutine[Any, Any, T]], *, undo: Callable[[T], object]
+        self, attempt: Callable[[], Coroutine[object, object, T]], *, undo: Callable[[T], object]
     ) -> T:
         refusal: asyncssh.ChannelOpenError | None = None
         pauses = itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1]))
