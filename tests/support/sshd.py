@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -40,6 +41,7 @@ class Sshd:
         config: A configuration file for clients, in which the host is called "box".
         known_hosts: The file that `config` names; it has the key of the server.
         servers: The running `sshd -i`, one for each connection.
+        wrapper: What starts each of them.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class Sshd:
     config: Path
     known_hosts: Path
     servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    wrapper: list[str] = field(default_factory=list)
 
     def cut(self) -> None:
         """End all connections from the host's side, as a crash of it would."""
@@ -63,8 +66,14 @@ def make_key(path: Path, *, kind: str = "ed25519", passphrase: str = "") -> Path
 
 
 @contextmanager
-def running_sshd(folder: Path, *settings: str) -> Iterator[Sshd]:
-    """A server whose configuration begins with `settings`, of which sshd takes the first."""
+def running_sshd(folder: Path, *settings: str, shell: str = "") -> Iterator[Sshd]:
+    """A server whose configuration begins with `settings`, of which sshd takes the first.
+
+    Args:
+        folder: Where its files are; it is made.
+        settings: Lines for sshd_config.
+        shell: The login shell in place of the user's own; only root can have it so.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     host_key, user_key = make_key(folder / "host_key"), make_key(folder / "user_key")
     # The start files of the person who runs the tests are neither read nor waited for.
@@ -101,6 +110,8 @@ def running_sshd(folder: Path, *settings: str) -> Iterator[Sshd]:
             f" UserKnownHostsFile {known_hosts}\n GlobalKnownHostsFile {folder}/none\n"
         )
         sshd = Sshd(folder=folder, port=port, config=config, known_hosts=known_hosts)
+        if shell:
+            sshd.wrapper = _with_login_shell(folder / "passwd", shell)
         thread = threading.Thread(target=_serve, args=(listener, sshd))
         thread.start()
         try:
@@ -112,10 +123,34 @@ def running_sshd(folder: Path, *settings: str) -> Iterator[Sshd]:
             sshd.cut()
 
 
+def can_change_login_shells() -> bool:
+    """Whether this user may have a view of the file system of their own."""
+    argv = ["unshare", "--mount", "true"]
+    return os.geteuid() == 0 and subprocess.run(argv, capture_output=True).returncode == 0
+
+
+def _with_login_shell(passwd: Path, shell: str) -> list[str]:
+    """The beginning of an argv whose process sees another /etc/passwd, as nobody else does."""
+    user = pwd.getpwuid(os.getuid())
+    entry = f"{user.pw_name}:x:{user.pw_uid}:{user.pw_gid}::{user.pw_dir}:{shell}\n"
+    others = Path("/etc/passwd").read_text().splitlines(keepends=True)
+    passwd.write_text(entry + "".join(line for line in others if not line.startswith("root:")))
+    script = f'mount --bind {passwd} /etc/passwd && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, "sh"]
+
+
 def _serve(listener: socket.socket, sshd: Sshd) -> None:
     if os.geteuid() == 0:
         PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
-    argv = [str(SSHD), "-i", "-f", str(sshd.folder / "sshd_config"), "-E", str(sshd.folder / "log")]
+    argv = [
+        *sshd.wrapper,
+        str(SSHD),
+        "-i",
+        "-f",
+        str(sshd.folder / "sshd_config"),
+        "-E",
+        str(sshd.folder / "log"),
+    ]
     while True:
         try:
             connection, _ = listener.accept()

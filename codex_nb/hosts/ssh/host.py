@@ -185,12 +185,7 @@ class SshHost:
     async def environment(self) -> dict[str, str]:
         """See `Host.environment`; it is that of a command, without what only a login sets."""
         if self._environment is None:
-            link = await self.connected()
-            mark = new_mark()
-            session = CommandSession(mark)
-            await link.session(session, COMMAND_WITH_ENVIRONMENT)
-            await link.begun(session, environment_line(mark))
-            self._environment = _variables(await _all(session))
+            self._environment = await self._ask_environment()
         return dict(self._environment)
 
     async def file_digest(self, path: str) -> str:
@@ -229,6 +224,28 @@ class SshHost:
         """See `Host.clock`."""
         return float(await self._answer(scripts.CLOCK))
 
+    async def _ask_environment(self) -> dict[str, str]:
+        link = await self.connected()
+        mark = new_mark()
+        session = CommandSession(mark)
+        await link.session(session, COMMAND_WITH_ENVIRONMENT)
+        try:
+            await link.begun(session, environment_line(mark))
+            listing = b""
+            async with asyncio.timeout(self._limits.channel):
+                while not listing.endswith(mark.encode()):
+                    data = await session.receive(session.out)
+                    if not data:
+                        raise link.lost("the environment was listed")
+                    listing += data
+        except TimeoutError:
+            raise HostError(f"{self.name} did not list its environment in time") from None
+        finally:
+            session.abort()
+        entries = listing.decode(errors="surrogateescape").split("\0")[:-1]
+        pairs = (entry.partition("=") for entry in entries)
+        return {name: value for name, equals, value in pairs if equals}
+
     async def _files(self) -> SshFiles:
         link = await self.connected()
         return SshFiles(link, await link.sftp())
@@ -253,19 +270,6 @@ class SshHost:
             reason = said.rpartition(": ")[2] or f"exit status {done.exit_status}"
             raise HostError(f"could not {what} {path or self.name}: {reason}")
         return done.stdout.decode(errors="surrogateescape")
-
-
-async def _all(session: CommandSession) -> bytes:
-    chunks = []
-    while data := await session.receive(session.out):
-        chunks.append(data)
-    return b"".join(chunks)
-
-
-def _variables(listing: bytes) -> dict[str, str]:
-    entries = listing.decode(errors="surrogateescape").split("\0")
-    pairs = (entry.partition("=") for entry in entries)
-    return {name: value for name, equals, value in pairs if equals}
 
 
 async def _pieces(data: bytes) -> AsyncIterator[bytes]:

@@ -143,13 +143,20 @@ exec "$@"
 """
 
 _CONTROL = r"""
-unset TMOUT
 PATH=%(tools)s
 printf '\n%%s %%s\n' %(mark)s "$$"
 while read -r number signal group; do
     kill "-$signal" "-$group" 2>/dev/null
     printf '%%s\n' "$number"
 done
+"""
+
+
+# /proc has what the shell was given, before it added anything of its own.
+_ENVIRONMENT = r"""
+printf '\n%%s %%s\n' %(mark)s "$$"
+cat "/proc/$$/environ" 2>/dev/null || env -0
+printf '%%s' %(mark)s
 """
 
 
@@ -222,10 +229,11 @@ def control_line(mark: str) -> bytes:
 
 
 def environment_line(mark: str) -> bytes:
-    """What COMMAND_WITH_ENVIRONMENT reads to write the mark and its environment, NUL-separated."""
-    # The environment that the shell was given, before it added anything to it.
-    script = f"printf '\\n%s %s\\n' {mark} $$; cat /proc/$$/environ 2>/dev/null || env -0"
-    return _line(script)
+    """What COMMAND_WITH_ENVIRONMENT reads to write its environment.
+
+    It comes after the mark, each variable ends with NUL, and the mark once more ends it.
+    """
+    return _line(_ENVIRONMENT % {"mark": mark})
 
 
 def quoted(text: str) -> str:

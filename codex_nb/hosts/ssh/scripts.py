@@ -23,9 +23,10 @@ rm -rf -- "$1"
 
 DIGEST = r"""
 exec <"$1" || exit
-if command -v sha256sum; then sha256sum
-elif command -v shasum; then shasum -a 256
-elif command -v openssl; then openssl dgst -sha256 -r
+has() { command -v "$1" >/dev/null; }
+if has sha256sum; then sha256sum
+elif has shasum; then shasum -a 256
+elif has openssl; then openssl dgst -sha256 -r
 else python3 -c 'import hashlib, sys
 print(hashlib.file_digest(sys.stdin.buffer, "sha256").hexdigest())'
 fi

@@ -79,7 +79,7 @@ def explained(exc: Exception, *, where: str, name: str, client: Client | None) -
         case asyncssh.DisconnectError() if "Too many authentication failures" in text:
             return HostError(
                 f"{where} refused the login after too many keys",
-                hint="Name the right one in ~/.ssh/config: `IdentityFile`, and `IdentitiesOnly yes`.",
+                hint="Name the right one in ~/.ssh/config: `IdentityFile`, `IdentitiesOnly yes`.",
             )
         case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError():
             return HostError(

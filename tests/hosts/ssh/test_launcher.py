@@ -171,10 +171,9 @@ def test_the_control_shell_signals_groups_and_answers(shell: list[str]) -> None:
 def test_the_environment_is_what_the_login_shell_was_given() -> None:
     line = environment_line(MARK)
     _, out, _ = run_shell(["sh"], launcher.COMMAND_WITH_ENVIRONMENT, line)
-    found = dict(
-        entry.split(b"=", 1) for entry in out.split(b"\n", 2)[2].split(b"\0") if b"=" in entry
-    )
-    assert found[b"HOME"] == os.environb[b"HOME"]
+    *entries, end = out.split(b"\n", 2)[2].split(b"\0")
+    found = dict(entry.split(b"=", 1) for entry in entries)
+    assert (found, end) == (dict(os.environb), MARK.encode())
 
 
 @pytest.mark.parametrize("command", [launcher.COMMAND, launcher.COMMAND_WITH_ENVIRONMENT])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import shutil
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codex_nb.errors import HostError
+from codex_nb.hosts.base import Completed
 from codex_nb.hosts.ssh.process import OTHER_SIGNAL
 from tests.hosts.contract import ENV, read_line
 from tests.hosts.ssh.conftest import box, quick
-from tests.support.sshd import needs_sshd, running_sshd
+from tests.support.sshd import can_change_login_shells, needs_sshd, running_sshd
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -247,6 +249,32 @@ def test_start_files_that_write_too_much_are_an_error(tmp_path: Path, run: Run) 
         with pytest.raises(HostError, match="it says: Spam!") as caught:
             run(box(sshd.config).connected())
     assert "start files" in caught.value.hint
+
+
+@pytest.mark.skipif(not can_change_login_shells(), reason="needs root, and mount namespaces")
+@pytest.mark.parametrize("shell", ["bash", "csh", "dash", "fish", "tcsh", "zsh"])
+def test_a_session_is_the_same_with_every_login_shell(tmp_path: Path, run: Run, shell: str) -> None:
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"needs {shell}")
+
+    async def scenario(sshd: Sshd) -> None:
+        async with box(sshd.config) as host:
+            assert (await host.environment())["SHELL"] == path
+            env = {**ENV, "A": "it's $HOME !x \\ ü\n"}
+            script = 'printf %s "$A"; cat; echo err >&2; kill -TERM $$'
+            done = await host.run(["sh", "-c", script], cwd="/", env=env, timeout=20, stdin=b"in")
+            assert done == Completed(
+                exit_status=-signal.SIGTERM, stdout=f"{env['A']}in".encode(), stderr=b"err\n"
+            )
+            process = await host.start(["sleep", "60"], cwd="/", env=ENV)
+            process.signal(signal.SIGTERM)
+            assert await process.wait() == -signal.SIGTERM
+            assert await process.read_stdout() == b""
+            assert await host.list_folder(str(tmp_path)) == ["server"]
+
+    with running_sshd(tmp_path / "server", shell=path) as sshd:
+        run(scenario(sshd))
 
 
 def test_a_signal_without_a_name_in_ssh_has_a_number_of_its_own(sshd: Sshd, run: Run) -> None:
