@@ -134,7 +134,9 @@ def _with_login_shell(passwd: Path, shell: str) -> list[str]:
     user = pwd.getpwuid(os.getuid())
     entry = f"{user.pw_name}:x:{user.pw_uid}:{user.pw_gid}::{user.pw_dir}:{shell}\n"
     others = Path("/etc/passwd").read_text().splitlines(keepends=True)
-    passwd.write_text(entry + "".join(line for line in others if not line.startswith("root:")))
+    passwd.write_text(
+        entry + "".join(line for line in others if not line.startswith(f"{user.pw_name}:"))
+    )
     script = f'mount --bind {passwd} /etc/passwd && exec "$@"'
     return ["unshare", "--mount", "sh", "-c", script, "sh"]
 
