@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
 OUTPUT_LIMIT = 8 * 1024 * 1024
 """The most bytes that `Host.run` takes from each of stdout and stderr."""
@@ -105,12 +106,45 @@ class Channel(Protocol):
         """Hang up. Doing it again is fine."""
 
 
+class Pty(Protocol):
+    """A program in a pseudo-terminal. Each direction has one user at a time."""
+
+    async def read(self) -> bytes:
+        """Some bytes as soon as there are any; empty when it ended, or its connection.
+
+        What is not read makes the program wait.
+        """
+
+    async def write(self, data: bytes) -> None:
+        """Type, and wait while the program is far behind with reading.
+
+        Raises:
+            HostError: It has ended.
+        """
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell it how large it is."""
+
+    async def close(self) -> None:
+        """Hang up. Doing it again is fine."""
+
+
 class Host(Protocol):
     """A machine, as one user sees it."""
 
     @property
     def name(self) -> str:
         """What a person calls the host: "local" for this one."""
+
+    @property
+    def endures(self) -> bool:
+        """Whether processes go on while the host is out of reach; what `connect` made does not."""
+
+    def patience(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """A limit of time for what the host does, as `asyncio.timeout` is one.
+
+        It does not run while the host is out of reach.
+        """
 
     async def start(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> Process:
         """Start a process with exactly this environment, in a session and group of its own.
@@ -194,6 +228,22 @@ class Host(Protocol):
 
     async def identity(self) -> str:
         """A text for this boot of this machine, this container on it and this user."""
+
+    async def moment(self) -> float:
+        """A moment that has just passed, in seconds, to be told to `end_marked`."""
+
+    async def end_marked(self, mark: str, *, since: float = 0) -> int:
+        """Kill the processes of this user that have a mark, and tell how many there were.
+
+        Where the system does not tell the environment of processes, as on macOS, none is found.
+
+        Args:
+            mark: "NAME=value" in their environment.
+            since: A `moment`; those that were born before it are left alone.
+
+        Raises:
+            HostError: The host could not be asked.
+        """
 
     async def platform(self) -> Platform:
         """The system and the machine."""

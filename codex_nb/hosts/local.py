@@ -12,7 +12,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from codex_nb.hosts import files
+from codex_nb.hosts import files, marks
 from codex_nb.hosts.base import Platform
 from codex_nb.hosts.local_channel import LocalChannel
 from codex_nb.hosts.local_process import LocalProcess
@@ -31,6 +31,15 @@ class LocalHost:
     def name(self) -> str:
         """See `Host.name`."""
         return "local"
+
+    @property
+    def endures(self) -> bool:
+        """See `Host.endures`."""
+        return False
+
+    def patience(self, seconds: float) -> asyncio.Timeout:
+        """See `Host.patience`."""
+        return asyncio.timeout(seconds)
 
     async def start(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> LocalProcess:
         """See `Host.start`."""
@@ -114,6 +123,16 @@ class LocalHost:
             done = await self.run(sysctl, cwd="/", env={}, timeout=10)
             boot = done.stdout.decode(errors="replace").strip()
         return f"{os.uname().nodename}:{boot}:{os.getuid()}"
+
+    async def moment(self) -> float:
+        """See `Host.moment`."""
+        return marks.uptime()
+
+    async def end_marked(self, mark: str, *, since: float = 0) -> int:
+        """See `Host.end_marked`."""
+        if since:
+            return await asyncio.to_thread(marks.end_marked_since, mark, since)
+        return await asyncio.to_thread(marks.end_marked, mark)
 
     async def platform(self) -> Platform:
         """See `Host.platform`."""

@@ -25,7 +25,7 @@ _MARK = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=[^\0\n]+")
 _TICKS = 10
 """How often in a second the tether looks whether the program ended."""
 
-_SWEEP = r"""
+SWEEP = r"""
 # The tools of the system, whatever the program is to find on its own PATH.
 PATH=/usr/bin:/bin:/run/current-system/sw/bin
 unset IFS
@@ -46,9 +46,10 @@ sweep() {
     done
 }
 """
+"""Sets PATH, and defines the shell function `sweep`, which kills the processes with "$mark"."""
 
 _TETHER = (
-    _SWEEP
+    SWEEP
     + r"""
 runs() {
     kill -s 0 "$child" || return 1
@@ -125,7 +126,7 @@ def sweeping(mark: str) -> list[str]:
     if not mark:
         raise ValueError("there is no mark to look for")
     _name(mark)
-    return [_SHELL, "-c", f"mark=$1\n{_SWEEP}sweep", "sh", mark]
+    return [_SHELL, "-c", f"mark=$1\n{SWEEP}sweep", "sh", mark]
 
 
 def _name(mark: str) -> str:

@@ -42,6 +42,7 @@ class Sshd:
         known_hosts: The file that `config` names; it has the key of the server.
         servers: The running `sshd -i`, one for each connection.
         wrapper: What starts each of them.
+        is_down: Whether new connections are hung up at once.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Sshd:
     known_hosts: Path
     servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     wrapper: list[str] = field(default_factory=list)
+    is_down: bool = False
 
     def cut(self) -> None:
         """End all connections from the host's side, as a crash of it would."""
@@ -159,6 +161,8 @@ def _serve(listener: socket.socket, sshd: Sshd) -> None:
         except OSError:
             return
         with connection:
+            if sshd.is_down:
+                continue
             fd = connection.fileno()
             server = subprocess.Popen(argv, stdin=fd, stdout=fd, stderr=fd)
             sshd.servers.append(server)

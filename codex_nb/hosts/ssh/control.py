@@ -23,8 +23,14 @@ class ControlShell(CommandSession):
         self._answers = b""
         self._reading = asyncio.Lock()
 
-    def signal(self, signum: int, group: int) -> int:
-        """Send a signal to a process group; the number by which its delivery can be awaited."""
+    def signal(self, signum: int, group: int, *, unless: str = "") -> int:
+        """Send a signal to a process group; the number by which its delivery can be awaited.
+
+        Args:
+            signum: The signal, in the numbers of this machine.
+            group: The group.
+            unless: A file whose existence means that the group has ended.
+        """
         try:
             # Numbers differ from system to system, names do not.
             name = signal.Signals(signum).name.removeprefix("SIG")
@@ -32,7 +38,9 @@ class ControlShell(CommandSession):
             name = str(signum)
         self._sent += 1
         with suppress(HostError):  # the shell has gone, and the keepers end the groups
-            self.put(f"{self._sent} {name} {group}\n".encode(), refused="the shell has gone")
+            self.put(
+                f"{self._sent} {name} {group} {unless}\n".encode(), refused="the shell has gone"
+            )
         return self._sent
 
     def ping(self) -> int:

@@ -24,6 +24,8 @@ _READ_ONLY = 1
 _LINKS = 40
 """Links that one path may lead through."""
 
+_PIECE = 1024 * 1024
+
 _AT_ONCE = 4
 """Pieces of a file that are on their way at the same time."""
 
@@ -81,6 +83,19 @@ class SshFiles:
         if len(data) > limit:
             raise HostError(f"could not read {path}: it is longer than {limit:,} bytes")
         return cast("bytes", data)
+
+    async def pieces(self, path: str, *, start: int) -> AsyncIterator[bytes]:
+        """The content of a file from a byte on."""
+        async with self._translated("read", path), self._sftp.open(_name(path), "rb") as file:
+            while data := await file.read(_PIECE, start):
+                start += len(data)
+                yield cast("bytes", data)
+
+    async def size(self, path: str) -> int:
+        """The length of a file in bytes."""
+        async with self._translated("look at", path):
+            return (await self._sftp.stat(_name(path))).size or 0
+        raise AssertionError("not reached")
 
     async def exists(self, path: str) -> bool:
         """See `Host.exists`."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from typing import TYPE_CHECKING, Self
 
 from codex_nb.errors import HostError
-from codex_nb.hosts.base import Completed, Platform
+from codex_nb.hosts.base import Completed, Platform, Process
 from codex_nb.hosts.running import run_to_end
 from codex_nb.hosts.ssh import scripts
 from codex_nb.hosts.ssh.address import Address
@@ -19,14 +20,14 @@ from codex_nb.hosts.ssh.asking import Asker, Nobody
 from codex_nb.hosts.ssh.channel import SshChannel
 from codex_nb.hosts.ssh.client import Limits
 from codex_nb.hosts.ssh.connection import CONFIG_FILES, Connector
-from codex_nb.hosts.ssh.duplex import CommandSession
+from codex_nb.hosts.ssh.environment import ask_environment
 from codex_nb.hosts.ssh.files import SshFiles
-from codex_nb.hosts.ssh.launcher import COMMAND_WITH_ENVIRONMENT, environment_line
-from codex_nb.hosts.ssh.link import Link, new_mark
+from codex_nb.hosts.ssh.link import Link
 from codex_nb.hosts.ssh.process import SshProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
 _SCRIPT_TIMEOUT = 60
@@ -41,7 +42,8 @@ class SshHost:
     """A `Host` on another machine, for one event loop. Used as a block, or ended with `close`.
 
     Args:
-        address: A name from ~/.ssh/config, or "user@host:port"; it is the name of the host as well.
+        address: A name from ~/.ssh/config, or "user@host:port".
+        name: What a person calls the host; "" is the address.
         asker: Who is asked for secrets and about unknown keys; nobody means that both are refused.
         config: OpenSSH's configuration files, the most important first.
         limits: Seconds that the steps of a connection may take.
@@ -54,14 +56,17 @@ class SshHost:
         self,
         address: str,
         *,
+        name: str = "",
         asker: Asker | None = None,
-        config: Sequence[str] = CONFIG_FILES,
+        config: Sequence[str] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self._name = address
+        self._name = name or address
         self._address = Address.parse(address)
         self._limits = limits or Limits()
-        self._connector = Connector(asker=asker or Nobody(), limits=self._limits, config=config)
+        self._connector = Connector(
+            asker=asker or Nobody(), limits=self._limits, config=config or CONFIG_FILES
+        )
         self._link: Link | None = None
         self._environment: dict[str, str] | None = None
         self._connecting = asyncio.Lock()
@@ -70,6 +75,15 @@ class SshHost:
     def name(self) -> str:
         """See `Host.name`."""
         return self._name
+
+    @property
+    def endures(self) -> bool:
+        """See `Host.endures`."""
+        return False
+
+    def patience(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """See `Host.patience`."""
+        return asyncio.timeout(seconds)
 
     async def __aenter__(self) -> Self:
         await self.connected()
@@ -105,7 +119,7 @@ class SshHost:
             if link is not None:
                 await link.close()
 
-    async def start(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> SshProcess:
+    async def start(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> Process:
         """See `Host.start`.
 
         A program that cannot be run because of its format shows as exit status 126 or 127.
@@ -122,7 +136,7 @@ class SshHost:
         stdin: bytes = b"",
     ) -> Completed:
         """See `Host.run`."""
-        process = await self.start(argv, cwd=cwd, env=env)
+        process = await SshProcess.start(await self.connected(), argv, cwd=cwd, env=env)
         what = f"{argv[0]} on {self.name}"
         return await run_to_end(process, what=what, timeout=timeout, stdin=stdin)
 
@@ -145,9 +159,59 @@ class SshHost:
         """
         await (await self._files()).write(path, pieces, mode=mode)
 
+    async def pour(
+        self, argv: Sequence[str], pieces: AsyncIterable[bytes], *, env: Mapping[str, str]
+    ) -> None:
+        """Run a process that takes these pieces as its stdin; the fastest way for a large file.
+
+        Raises:
+            HostError: It could not start, or did not end well, or the connection was lost.
+        """
+        process = await SshProcess.start(await self.connected(), argv, cwd="/", env=env)
+        try:
+            async for piece in pieces:
+                await process.write_stdin(piece)
+            await process.close_stdin()
+            said = b""
+            while data := await process.read_stderr():
+                said = (said + data)[-1000:]
+            if await process.wait() != 0:
+                words = said.decode(errors="replace").strip().rpartition("\n")[2]
+                raise HostError(f"{argv[0]} on {self.name} failed: {words or 'it said nothing'}")
+        finally:
+            await process.kill()
+
+    async def file_size(self, path: str) -> int:
+        """The length of a file in bytes.
+
+        Raises:
+            HostError: It cannot be looked at.
+        """
+        return await (await self._files()).size(path)
+
     async def read_file(self, path: str, *, limit: int) -> bytes:
         """See `Host.read_file`."""
         return await (await self._files()).read(path, limit=limit)
+
+    async def download(self, path: str, *, start: int = 0) -> AsyncIterator[bytes]:
+        """The content of a file, piece by piece, from a byte on.
+
+        Raises:
+            HostError: It cannot be read.
+        """
+        files = await self._files()
+        async for piece in files.pieces(path, start=start):
+            yield piece
+
+    async def lend_port(self, port: int) -> int:
+        """Let the host reach a port of this machine's loopback, and tell its number there.
+
+        It listens on the loopback of the host, as long as the connection lasts.
+
+        Raises:
+            HostError: The host forbids it.
+        """
+        return await (await self.connected()).lend_port(port, 0)
 
     async def exists(self, path: str) -> bool:
         """See `Host.exists`."""
@@ -185,7 +249,7 @@ class SshHost:
     async def environment(self) -> dict[str, str]:
         """See `Host.environment`; it is that of a command, without what only a login sets."""
         if self._environment is None:
-            self._environment = await self._ask_environment()
+            self._environment = await ask_environment(await self.connected())
         return dict(self._environment)
 
     async def file_digest(self, path: str) -> str:
@@ -208,6 +272,19 @@ class SshHost:
         name, boot, space, user = (await self._answer(scripts.IDENTITY)).split("\n")[:4]
         return f"{name}:{boot}:{space}:{user}"
 
+    async def moment(self) -> float:
+        """See `Host.moment`."""
+        asked = time.monotonic()
+        # Where the system tells nothing, as macOS, no process is found by its mark either.
+        told = float(await self._answer(scripts.UPTIME) or 0)
+        return told - (time.monotonic() - asked)
+
+    async def end_marked(self, mark: str, *, since: float = 0) -> int:
+        """See `Host.end_marked`."""
+        argv = ["/bin/sh", "-c", scripts.END_MARKED, "sh", mark, str(int(since * 1000))]
+        done = await self.run(argv, cwd="/", env=scripts.ENVIRONMENT, timeout=_SCRIPT_TIMEOUT)
+        return int(done.stdout or 0)
+
     async def platform(self) -> Platform:
         """See `Host.platform`."""
         system, machine = (await self._answer(scripts.PLATFORM)).split("\n")[:2]
@@ -223,28 +300,6 @@ class SshHost:
     async def clock(self) -> float:
         """See `Host.clock`."""
         return float(await self._answer(scripts.CLOCK))
-
-    async def _ask_environment(self) -> dict[str, str]:
-        link = await self.connected()
-        mark = new_mark()
-        session = CommandSession(mark)
-        await link.session(session, COMMAND_WITH_ENVIRONMENT)
-        try:
-            await link.begun(session, environment_line(mark))
-            listing = b""
-            async with asyncio.timeout(self._limits.channel):
-                while not listing.endswith(mark.encode()):
-                    data = await session.receive(session.out)
-                    if not data:
-                        raise link.lost("the environment was listed")
-                    listing += data
-        except TimeoutError:
-            raise HostError(f"{self.name} did not list its environment in time") from None
-        finally:
-            session.abort()
-        entries = listing.decode(errors="surrogateescape").split("\0")[:-1]
-        pairs = (entry.partition("=") for entry in entries)
-        return {name: value for name, equals, value in pairs if equals}
 
     async def _files(self) -> SshFiles:
         link = await self.connected()

@@ -34,6 +34,9 @@ COMMAND_WITH_ENVIRONMENT = f"exec /bin/sh -c '{_READ}'"
 TOOLS = "/usr/bin:/bin:/usr/sbin:/sbin:/run/current-system/sw/bin"
 """Where the tools of a system are."""
 
+ANSWERS = 9
+"""The file descriptor on which a program that starts detached says how that went."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TAKEN = re.compile(
     r"_|PWD|OLDPWD|SHLVL|E?UID|PPID|GROUPS|IFS|PS[124]|OPTIND|OPTARG|OPTERR|LINENO|RANDOM|SECONDS"
@@ -62,9 +65,9 @@ fi
 %(read)s
 """
 
-_LAUNCH = r"""
+_PREPARE = r"""
 fail() {
-    printf '\n%s - %s\n' "$mark" "$1"
+    printf '\n%s - %s\n' "$mark" "$1" >&"$answers"
     exit 126
 }
 
@@ -95,7 +98,9 @@ case $1 in
 esac
 [ -n "$found" ] && [ -e "$found" ] || fail "$1: No such file or directory"
 [ -f "$found" ] && [ -x "$found" ] || fail "$1: Permission denied"
+"""
 
+_KEEP = r"""
 (
     cd /
     # A signal to the group is for the program, from the first moment.
@@ -105,7 +110,9 @@ esac
         kill -KILL "-$$"
     } &
 ) </dev/null >/dev/null 2>&1
+"""
 
+_UNSET = r"""
 unset PATH PWD OLDPWD SHLVL
 PATH=$path
 """
@@ -142,11 +149,17 @@ printf '\n%%s %%s\n' %(mark)s "$$"
 exec "$@"
 """
 
+_GO_DETACHED = r"""
+printf '\n%%s %%s\n' %(mark)s "$$" >&%(answers)s
+exec %(answers)s>&-
+exec "$@"
+"""
+
 _CONTROL = r"""
 PATH=%(tools)s
 printf '\n%%s %%s\n' %(mark)s "$$"
-while read -r number signal group; do
-    kill "-$signal" "-$group" 2>/dev/null
+while read -r number signal group over; do
+    [ -e "$over" ] || kill "-$signal" "-$group" 2>/dev/null
     printf '%%s\n' "$number"
 done
 """
@@ -192,9 +205,17 @@ class Launch:
         A program that exists and cannot be run, because of its format, ends with status 126 or 127.
         """
         lead = _LEAD % {"tools": TOOLS, "read": _READ, "mark": self.mark}
-        return _line(lead) + _line("\n".join(self._script()))
+        return _line(lead) + _line("\n".join(self._script(detached=False)))
 
-    def _script(self) -> Iterator[str]:
+    @property
+    def file(self) -> bytes:
+        """What a shell sources, as the leader of a group, to become the program without a keeper.
+
+        What it says to the starter it writes to the file descriptor ANSWERS, and closes that.
+        """
+        return os.fsencode("\n".join(self._script(detached=True)))
+
+    def _script(self, *, detached: bool) -> Iterator[str]:
         odd = [name for name in self.env if _is_odd(name)]
         for name, value in {
             "mark": self.mark,
@@ -203,10 +224,16 @@ class Launch:
             "cwd": self.cwd,
             "path": self.env.get("PATH", "/bin:/usr/bin"),
             "odd": odd[0] if odd else "",
+            "answers": str(ANSWERS if detached else 1),
         }.items():
             yield f"{name}={quoted(value)}"
+        if detached:
+            yield 'PATH=$tools; rm -f -- "$0/start"'
         yield f"set -- {' '.join(map(quoted, self.argv))}"
-        yield _LAUNCH
+        yield _PREPARE
+        if not detached:
+            yield _KEEP
+        yield _UNSET
         yield _RENAME if odd else _CLEAN
         for name, value in self.env.items():
             if name not in odd:
@@ -216,14 +243,15 @@ class Launch:
             yield f"export CODEX_NB_VALUE_{index}={quoted(self.env[name])}"
         if odd:
             yield f"export CODEX_NB_COUNT={len(odd)}"
-        yield _GO % {"mark": self.mark}
+        go = _GO_DETACHED if detached else _GO
+        yield go % {"mark": self.mark, "answers": ANSWERS}
 
 
 def control_line(mark: str) -> bytes:
     """What COMMAND reads to become a shell that signals groups.
 
-    It then reads lines "NUMBER SIGNAL GROUP" and answers each with "NUMBER".
-    It ends with its stdin.
+    It then reads lines "NUMBER SIGNAL GROUP FILE" and answers each with "NUMBER". Where there is
+    such a file nothing is signalled. It ends with its stdin.
     """
     return _line(_CONTROL % {"tools": TOOLS, "mark": mark})
 

@@ -82,6 +82,10 @@ class Link:
         """Whether the connection can still be used, as far as we know."""
         return not (self._connections[-1].is_closed() or self.control.is_closed.is_set())
 
+    async def lost_connection(self) -> None:
+        """Return as soon as the connection can no longer be used."""
+        await self.control.is_closed.wait()
+
     async def close(self) -> None:
         """End the connection, and with it every process that was started in it."""
         for errand in self._errands:
@@ -121,13 +125,26 @@ class Link:
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 
-    async def session(self, session: CommandSession, command: str) -> None:
+    async def session(
+        self,
+        session: CommandSession,
+        command: str,
+        *,
+        terminal: tuple[str, int, int] | None = None,
+    ) -> None:
         """Open a session in which the host runs a command.
+
+        Args:
+            session: Takes what comes.
+            command: For the login shell.
+            terminal: The kind, the columns and the rows of a pty; None is none.
 
         Raises:
             HostError: The host has too many, refuses, or has gone.
         """
-        await self._patiently(lambda: self._open_session(session, command), undo=Duplex.abort)
+        await self._patiently(
+            lambda: self._open_session(session, command, terminal), undo=Duplex.abort
+        )
 
     async def begun(self, session: CommandSession, lines: bytes) -> str:
         """Hand `lines` to the shell of a session; what it says behind its mark.
@@ -201,13 +218,34 @@ class Link:
         except (OSError, asyncssh.Error) as exc:
             raise self.lost(f"connecting to {path}") from exc
 
-    async def _open_session(self, session: CommandSession, command: str) -> CommandSession:
+    async def lend_port(self, port: int, there: int) -> int:
+        """Let the host reach a port of our loopback at a port of its own; 0 is any.
+
+        Raises:
+            HostError: The host forbids it, or the port is taken.
+        """
+        try:
+            listener = await self._connections[-1].forward_remote_port(
+                "127.0.0.1", there, "127.0.0.1", port
+            )
+        except (OSError, asyncssh.Error) as exc:
+            raise HostError(
+                f"{self.name} does not let a port of this machine be reached from there: {exc}",
+                hint="Set `AllowTcpForwarding yes` in its sshd_config.",
+            ) from exc
+        return listener.get_port()
+
+    async def _open_session(
+        self, session: CommandSession, command: str, terminal: tuple[str, int, int] | None
+    ) -> CommandSession:
         await self._connections[-1].create_session(
             lambda: session,
             command,
             env={},
             send_env=[],
-            request_pty=False,
+            request_pty=terminal is not None,
+            term_type=terminal[0] if terminal else None,
+            term_size=terminal[1:] if terminal else (),
             x11_forwarding=False,
             encoding=None,
             window=WINDOW,

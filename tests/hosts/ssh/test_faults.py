@@ -13,6 +13,7 @@ import pytest
 from codex_nb.errors import HostError
 from codex_nb.hosts.ssh.asking import KeyAnswer
 from codex_nb.hosts.ssh.client import Limits, Step, Steps
+from codex_nb.hosts.ssh.process import SshProcess
 from codex_nb.hosts.ssh.trouble import explained
 from tests.hosts.ssh.conftest import Person, box, quick
 
@@ -78,13 +79,20 @@ async def shell(process: asyncssh.SSHServerProcess[bytes]) -> None:
     assert local.stdin is not None
     assert local.stdout is not None
     assert local.stderr is not None
-    async with asyncio.TaskGroup() as tasks:
-        feeding = tasks.create_task(pump(process.stdin, local.stdin))
-        out = tasks.create_task(pump(local.stdout, process.stdout))
-        err = tasks.create_task(pump(local.stderr, process.stderr))
-        await asyncio.wait([out, err])
-        feeding.cancel()
-    process.exit(await local.wait())
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            feeding = tasks.create_task(pump(process.stdin, local.stdin))
+            out = tasks.create_task(pump(local.stdout, process.stdout))
+            err = tasks.create_task(pump(local.stderr, process.stderr))
+            await asyncio.wait([out, err])
+            feeding.cancel()
+        process.exit(await local.wait())
+    finally:
+        if local.returncode is None:
+            local.kill()
+            await local.wait()
+        # The loop of the test may end before it would do that by itself.
+        local._transport.close()  # type: ignore[attr-defined]
 
 
 async def pump(reader: Reader, writer: Writer) -> None:
@@ -277,6 +285,7 @@ def test_a_server_that_makes_no_session_leader_is_helped(tmp_path: Path, run: Ru
             lines = b""
             while lines.count(b"\n") < 2:
                 lines += await done.read_stdout()
+            assert isinstance(done, SshProcess)
             await done.kill()
             return lines
 

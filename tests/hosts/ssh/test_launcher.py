@@ -106,8 +106,8 @@ def test_the_environment_is_exact_whatever_shell_is_the_system_s(
 ) -> None:
     if missing:
         # The Python of the system takes its place.
-        script = launcher._LAUNCH.replace("command -v perl", "command -v no-perl")
-        monkeypatch.setattr(launcher, "_LAUNCH", script)
+        script = launcher._PREPARE.replace("command -v perl", "command -v no-perl")
+        monkeypatch.setattr(launcher, "_PREPARE", script)
         if shutil.which("python3", path=launcher.TOOLS) is None:
             pytest.skip("needs python3 in a folder of the system")
     env = {"A": "1", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", **(ODD if odd else {})}
