@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from codex_nb.codex.inbox import Inbox
@@ -46,7 +47,8 @@ _SHOWN = 500
 class AppServer:
     """One running `codex app-server`. Made by `start`."""
 
-    def __init__(self, process: Process, transport: Transport) -> None:
+    def __init__(self, host: Host, process: Process, transport: Transport) -> None:
+        self._host = host
         self._process = process
         self._transport = transport
         self._connection = Connection()
@@ -55,6 +57,7 @@ class AppServer:
         self._answers: dict[RequestId, asyncio.Future[Response | ErrorResponse | None]] = {}
         self._sending = asyncio.Lock()
         self._exit_status: int | None = None
+        self._trouble: HostError | None = None  # why nobody knows how it ended
         self._info: JsonObject = {}
         # The one task that no TaskGroup holds: it is the owner of one, and `close` awaits it.
         self._owner = asyncio.create_task(self._serve(), name=f"codex app-server {process.pid}")
@@ -93,7 +96,7 @@ class AppServer:
         process, transport = await start_codex(
             host, program, cwd=cwd, env=env, limit=start_timeout, listen=listen, mark=mark
         )
-        server = cls(process, transport)
+        server = cls(host, process, transport)
         try:
             await server._shake_hands(start_timeout, client_version)
         except BaseException:
@@ -141,7 +144,7 @@ class AppServer:
         answer = asyncio.get_running_loop().create_future()
         request_id: RequestId = -1
         try:
-            async with asyncio.timeout(timeout):
+            async with self._host.patience(timeout):
                 with self._inbox.hurried():
                     async with self._sending:
                         self._check_running()
@@ -192,6 +195,7 @@ class AppServer:
     async def close(self, *, grace: float = _END_GRACE) -> int:
         """End codex and everything that it started, and return its exit status.
 
+        On a host that is out of reach for good, this tells of a kill: codex is ended there.
         Calling it again, or from several tasks, is fine. Cancelling kills codex at once.
 
         Args:
@@ -205,7 +209,7 @@ class AppServer:
         except asyncio.CancelledError:
             self._process.signal(signal.SIGKILL)
             raise
-        return await self._process.wait()
+        return -signal.SIGKILL if self._exit_status is None else self._exit_status
 
     async def _shake_hands(self, timeout: float, client_version: str) -> None:
         client: JsonObject = {"name": _CLIENT, "title": "codex-nb", "version": client_version}
@@ -227,7 +231,7 @@ class AppServer:
 
     async def _reply(self, queue: Callable[[], None]) -> None:
         try:
-            async with asyncio.timeout(_REPLY_LIMIT), self._sending:
+            async with self._host.patience(_REPLY_LIMIT), self._sending:
                 self._check_running()
                 queue()
                 await self._send()
@@ -252,6 +256,8 @@ class AppServer:
 
     def ended_error(self) -> AppServerError:
         """What to raise when codex ended by itself: how it ended, and its last words."""
+        if self._trouble is not None:
+            return AppServerError(self._trouble.message, hint=self._trouble.hint)
         how = f"exit status {self._exit_status}"
         if self._exit_status is not None and self._exit_status < 0:
             how = f"signal {-self._exit_status}"
@@ -269,8 +275,12 @@ class AppServer:
                 if not isinstance(self._transport, StdioTransport):
                     tasks.create_task(self._drain_stdout(), name="stdout")
                 tasks.create_task(self._read_stderr(), name="stderr")
-                self._exit_status = await self._process.wait()
+                try:
+                    self._exit_status = await self._process.wait()
+                except HostError as exc:
+                    self._trouble = exc
                 self._inbox.lift_limit()
+                await self._transport.finish()
         finally:
             if self._exit_status is None:
                 self._process.signal(signal.SIGKILL)
@@ -323,16 +333,17 @@ class AppServer:
     async def _end_process(self, grace: float) -> None:
         await self._transport.close()
         await self._process.close_stdin()
-        for signum in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                async with asyncio.timeout(grace):
-                    await self._process.wait()
-            except TimeoutError:
-                if signum == signal.SIGKILL:
-                    logger.warning(
-                        "codex app-server had to be killed", extra={"codex_pid": self.pid}
-                    )
-                self._process.signal(signum)
-            else:
-                return
-        await self._process.wait()
+        with suppress(HostError):  # out of reach for good
+            for signum in (signal.SIGTERM, signal.SIGKILL):
+                try:
+                    async with asyncio.timeout(grace):
+                        await self._process.wait()
+                except TimeoutError:
+                    if signum == signal.SIGKILL:
+                        logger.warning(
+                            "codex app-server had to be killed", extra={"codex_pid": self.pid}
+                        )
+                    self._process.signal(signum)
+                else:
+                    return
+            await self._process.wait()

@@ -38,7 +38,9 @@ OLDEST = (0, 142, 0)
 
 _INSTALL = 'Install one with: pip install "codex-nb[codex]"'
 _UPDATE = 'Update it, for example with: pip install -U "codex-nb[codex]"'
-_VERSION = re.compile(r"\bcodex(?:-cli)? (\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.-]+)?)")
+VERSION = re.compile(r"\bcodex(?:-cli)? (\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.-]+)?)")
+"""What codex says when it is asked for its version."""
+
 _VERSION_LIMIT = 10.0
 _SCHEMA_LIMIT = 60.0
 _SCHEMA_SIZE = 32 * 1024 * 1024
@@ -248,7 +250,7 @@ def _ask_version(path: Path) -> str:
     except OSError as exc:
         why = exc.strerror or str(exc)
         raise CodexNotFoundError(f"{path} cannot run here: {why}.", hint=_INSTALL) from exc
-    found = _VERSION.search(done.stdout.decode(errors="replace"))
+    found = VERSION.search(done.stdout.decode(errors="replace"))
     if found is None:
         raise CodexNotFoundError(
             f"{path} is not codex: `--version` exited with {done.returncode} and told no version.",

@@ -46,6 +46,9 @@ class Transport(Protocol):
     async def close(self) -> None:
         """Tell codex that nothing more comes."""
 
+    async def finish(self) -> None:
+        """Codex has ended: what it said still comes, and then the end."""
+
 
 class StdioTransport:
     """The pipes of the process.
@@ -69,6 +72,9 @@ class StdioTransport:
         """See `Transport.close`."""
         await self._process.close_stdin()
 
+    async def finish(self) -> None:
+        """See `Transport.finish`; the pipes end with the process."""
+
 
 class SocketTransport:
     """One connection to the socket of an app-server. Made by `open`."""
@@ -80,14 +86,23 @@ class SocketTransport:
 
     @classmethod
     async def open(
-        cls, host: Host, path: str, process: Process, *, limit: float
+        cls,
+        host: Host,
+        program: CodexProgram,
+        path: str,
+        process: Process,
+        *,
+        env: Mapping[str, str],
+        limit: float,
     ) -> SocketTransport:
         """Connect as soon as codex listens.
 
         Args:
             host: Where it runs.
+            program: The codex program there.
             path: Of the socket.
             process: The app-server; once it ended, nobody waits any longer.
+            env: Its environment.
             limit: Seconds that it has.
 
         Raises:
@@ -95,19 +110,23 @@ class SocketTransport:
         """
         ended = asyncio.ensure_future(process.wait())
         try:
-            async with asyncio.timeout(limit):
+            async with host.patience(limit):
                 # Codex starts meanwhile, so that the time of this import is not on top.
                 from websockets.client import ClientProtocol
                 from websockets.uri import parse_uri
 
-                channel = await _connect(host, path, ended)
-                try:
+                while True:
+                    channel = await _connect(host, program, path, env, ended)
                     self = cls(channel, ClientProtocol(parse_uri("ws://localhost/"), max_size=None))
-                    await self._shake_hands()
-                except BaseException:
+                    try:
+                        if await self._shake_hands():
+                            return self
+                    except BaseException:
+                        await channel.close()
+                        raise
+                    # A relay was there before codex listened.
                     await channel.close()
-                    raise
-                return self
+                    await asyncio.wait({ended}, timeout=_PACE)
         except TimeoutError:
             raise AppServerError(
                 f"codex app-server did not listen at its socket within {limit:g} s.",
@@ -141,13 +160,23 @@ class SocketTransport:
         """See `Transport.close`."""
         await self._channel.close()
 
-    async def _shake_hands(self) -> None:
+    async def finish(self) -> None:
+        """See `Transport.finish`."""
+        if isinstance(self._channel, _Relay):
+            await self._channel.end_input()
+
+    async def _shake_hands(self) -> bool:
+        """Agree on WebSocket; False if nobody was there."""
         from websockets.protocol import State
 
+        heard = False
         self._protocol.send_request(self._protocol.connect())
         await self._flush()
         while self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
             data = await self._channel.read()
+            if not data and not heard:
+                return False
+            heard = True
             if data:
                 self._protocol.receive_data(data)
             else:
@@ -158,6 +187,7 @@ class SocketTransport:
                 f"{self._protocol.handshake_exc}"
             )
         self._take()
+        return True
 
     def _take(self) -> None:
         from websockets.frames import Frame, Opcode
@@ -198,7 +228,9 @@ async def start_codex(
     if not listen:
         return process, StdioTransport(process)
     try:
-        return process, await SocketTransport.open(host, listen, process, limit=limit)
+        return process, await SocketTransport.open(
+            host, program, listen, process, env=env, limit=limit
+        )
     except AppServerError as exc:
         process.signal(signal.SIGKILL)
         words = StderrTail()
@@ -210,17 +242,50 @@ async def start_codex(
         raise
 
 
-async def _connect(host: Host, path: str, ended: asyncio.Future[int]) -> Channel:
+class _Relay:
+    """A `Channel` through a process that passes its stdin and stdout on to a socket."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    async def read(self) -> bytes:
+        """See `Channel.read`."""
+        return await self._process.read_stdout()
+
+    async def write(self, data: bytes) -> None:
+        """See `Channel.write`."""
+        await self._process.write_stdin(data)
+
+    async def end_input(self) -> None:
+        """Without this it would wait for more to pass on, also when the socket has ended."""
+        await self._process.close_stdin()
+
+    async def close(self) -> None:
+        """See `Channel.close`."""
+        self._process.signal(signal.SIGKILL)
+
+
+async def _connect(
+    host: Host,
+    program: CodexProgram,
+    path: str,
+    env: Mapping[str, str],
+    ended: asyncio.Future[int],
+) -> Channel:
+    # A connection would be lost with the one to the host; a process there goes on.
+    relay = [program.path, "stdio-to-uds", path]
     while True:
-        try:
-            return await host.connect(path)
-        except HostError:
-            if ended.done():
-                raise AppServerError(
-                    f"codex app-server ended with exit status {ended.result()} at its start."
-                ) from None
-            # A file that is not there yet tells nobody when it comes.
-            await asyncio.wait({ended}, timeout=_PACE)
+        with suppress(HostError):
+            if not host.endures:
+                return await host.connect(path)
+            if await host.exists(path):
+                return _Relay(await host.start(relay, cwd="/", env=env))
+        if ended.done():
+            raise AppServerError(
+                f"codex app-server ended with exit status {ended.result()} at its start."
+            )
+        # A file that is not there yet tells nobody when it comes.
+        await asyncio.wait({ended}, timeout=_PACE)
 
 
 __all__ = ["SocketTransport", "StdioTransport", "Transport", "start_codex"]
