@@ -57,20 +57,29 @@ _MOST = 64 * 1024 * 1024
 _LIMIT = 10.0
 _PROBE = 0.005
 _GRACE = 2.0
+OPTIONS: dict[str, bool | str] = {
+    "disableLeaveAlert": True,
+    "disableResizeOverlay": True,
+    # Whoever shows the page knows when to come back; the page itself would wait for Enter.
+    "disableReconnect": True,
+    # A page may hold many terminals, and a browser has few WebGL contexts.
+    "rendererType": "canvas",
+    # With the guard in the page, a drag selects text on a Mac although the program has the mouse.
+    "macOptionClickForcesSelection": True,
+}
+"""What ttyd tells its page."""
+
 _FLAGS = (
     # A viewer that does not read for a while, such as a tab in the background, is not cut off.
     *("-P", "20"),
     # Errors and warnings only: otherwise each viewer is logged.
     *("-d", "3"),
     *("-T", "xterm-256color"),
-    *("-t", "disableLeaveAlert=true"),
-    *("-t", "disableResizeOverlay=true"),
-    # Whoever shows the page knows when to come back; the page itself would wait for Enter.
-    *("-t", "disableReconnect=true"),
-    # A page may hold many terminals, and a browser has few WebGL contexts.
-    *("-t", "rendererType=canvas"),
-    # With the guard in the page, a drag selects text on a Mac although the program has the mouse.
-    *("-t", "macOptionClickForcesSelection=true"),
+    *(
+        word
+        for name, value in OPTIONS.items()
+        for word in ("-t", f"{name}={value if isinstance(value, str) else str(value).lower()}")
+    ),
 )
 
 
