@@ -127,13 +127,14 @@ class ReplayModel:
         """Let the steps go on that hold for this name, now and from now on."""
         self._hold(name).set()
 
-    def codex_config(self, catalog_path: str) -> JsonObject:
+    def codex_config(self, catalog_path: str, *, base_url: str = "") -> JsonObject:
         """Make the settings with which codex talks to this model, as nested tables.
 
         Args:
             catalog_path: An absolute path of a file with the contents of `catalog()`.
+            base_url: Where codex reaches it, if not at `base_url` of this machine.
         """
-        return codex_settings(base_url=self.base_url, catalog_path=catalog_path)
+        return codex_settings(base_url=base_url or self.base_url, catalog_path=catalog_path)
 
     def catalog(self) -> JsonObject:
         """Describe the model as codex's model catalog wants it."""

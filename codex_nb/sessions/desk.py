@@ -59,7 +59,7 @@ class ApprovalDesk:
         self._reducer = reducer
         self._emit = emit
         self._host = host
-        self._bounds = bounds
+        self.bounds = bounds
         self._limit = limit
         self._unattended = unattended
         self._on_expiry = on_expiry
@@ -87,7 +87,7 @@ class ApprovalDesk:
                 await server.answer(request.id, answer)
             return
         self._requests[key] = request
-        self._emit(self._reducer.open_approval(approval, request=request, bounds=self._bounds))
+        self._emit(self._reducer.open_approval(approval, request=request, bounds=self.bounds))
         if self._unattended:
             await self.decide(
                 server, key, Decision.DECLINE, note="Nobody could be asked, so it was declined."

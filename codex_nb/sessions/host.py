@@ -18,11 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codex_nb.hosts.local import LocalHost
 from codex_nb.protocol.values import obj, objects_of, text_of
 from codex_nb.sessions.channel import listen, peer_of
 from codex_nb.sessions.clients import AWAITED, BACKLOG, Client
 from codex_nb.sessions.log import EventLog
+from codex_nb.sessions.place import LocalPlace
 from codex_nb.sessions.processes import birth_of, has_ancestor, is_marked, kill_marked_processes
 from codex_nb.sessions.registry import (
     EVENTS,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import socket
 
     from codex_nb.protocol.messages import Json, JsonObject
+    from codex_nb.sessions.place import Place
 
 logger = logging.getLogger(__name__)
 
@@ -60,12 +61,22 @@ class SessionHost:
         self._clients: set[Client] = set()
         self.session = Session(
             spec,
-            str(folder),
-            host=LocalHost(),
+            self._place_of,
             emit=self._publish,
             transcript=self._log.restore(),
         )
         self._entry = read_entry(folder) or entry_of(spec, folder)
+
+    def _place_of(self, session: Session) -> Place:
+        spec, folder = session.spec, str(self._folder)
+        if not spec.host:
+            return LocalPlace(spec, folder)
+        # It takes a while to import, and more memory than all of the rest.
+        from codex_nb.sessions.ssh_place import SshPlace
+
+        return SshPlace(
+            spec, folder, asker=session.questions, changed=lambda: session.outage.changed()
+        )
 
     async def serve(self) -> None:
         """Run the session to its end and leave nothing behind but its log and its rollouts."""
@@ -171,7 +182,7 @@ def entry_of(spec: SessionSpec, folder: Path) -> SessionEntry:
         name=spec.name,
         cwd=spec.cwd,
         notebook=spec.notebook,
-        host=LocalHost().name,
+        host=spec.host or "local",
         pid=pid,
         birth=birth_of(pid),
         created_at=time.time(),

@@ -10,30 +10,28 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from codex_nb import __version__
 from codex_nb.codex.app_server import AppServer
-from codex_nb.codex.binary import check_program, find_codex
+from codex_nb.codex.binary import check_program
 from codex_nb.codex.home import AUTH_FILE, START_VARIABLE, SessionHome
 from codex_nb.codex.primed import prime
 from codex_nb.codex.sandbox import Leftovers, probe_sandbox
 from codex_nb.codex.settings import merged
 from codex_nb.errors import HostError, NoLoginError
-from codex_nb.sessions.processes import kill_marked_processes
-from codex_nb.sessions.sockets import CODEX_SOCKET, remove_sockets, socket_folder
+from codex_nb.sessions.sockets import CODEX_SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AsyncExitStack
 
     from codex_nb.codex.binary import CodexProgram
-    from codex_nb.hosts.base import Host
     from codex_nb.protocol.messages import JsonObject
     from codex_nb.sessions.login import SessionLogin
+    from codex_nb.sessions.place import Place
     from codex_nb.sessions.spec import SessionSpec
 
 CATALOG = "models.json"
@@ -61,9 +59,7 @@ class Launch:
     """One start of codex.
 
     Args:
-        spec: What the session is to be.
-        folder: The session folder.
-        host: Where codex runs.
+        place: Where the session lives.
 
     Attributes:
         version: Of codex; "" until it is known.
@@ -74,10 +70,10 @@ class Launch:
         started: The codex that runs or, for a plain terminal, may run; None until then.
     """
 
-    def __init__(self, spec: SessionSpec, folder: str, host: Host) -> None:
-        self._spec = spec
-        self._host = host
-        self._home = SessionHome(folder)
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._host = place.host
+        self._made: SessionHome | None = None
         self._leftovers: Leftovers | None = None
         self.version = ""
         self.leftovers = ""
@@ -105,12 +101,11 @@ class Launch:
             CodexNBError: Codex is missing, too old, cannot confine commands here, has no login, or
                 does not start.
         """
-        spec, host = self._spec, self._host
-        if spec.resume:
-            # The codex of a host that was killed may be about to end; it must not be met.
-            kill_marked_processes(spec.id)
-            remove_sockets(self._home.folder)
-        program = find_codex(spec.codex)
+        host = self._host
+        await self._place.open(progress)
+        spec = self._place.spec
+        self._made = SessionHome(self._place.folder)
+        program = await self._place.program(progress)
         self.version = program.version
         if not spec.plain:
             await check_program(program, host)
@@ -137,7 +132,9 @@ class Launch:
             from codex_nb.replay.model import ReplayModel, load_replay
 
             model = await stack.enter_async_context(ReplayModel(load_replay(spec.replay)))
-            settings = merged(settings, model.codex_config(f"{self._home.codex}/{CATALOG}"))
+            url = await self._place.url(model.base_url)
+            catalog = f"{self._home.codex}/{CATALOG}"
+            settings = merged(settings, model.codex_config(catalog, base_url=url))
             files[CATALOG] = json.dumps(model.catalog()).encode()
         foreign = await self._folder_with_settings()
         if foreign:
@@ -152,7 +149,7 @@ class Launch:
         if not spec.plain:
             await prime(program, host, self._home, session=spec.id)
         env = self._home.environment(
-            _with_this_python(os.environ),
+            await self._place.variables(),
             spec.env,
             program,
             session=spec.id,
@@ -168,11 +165,12 @@ class Launch:
         roots = (spec.cwd, *spec.allow, self._home.tmp)
         self._leftovers = await Leftovers.look(host, roots)
         self.leftovers = self._leftovers.to_json()
+        await self._place.note_leftovers(self._leftovers.paths)
         if spec.plain:
             self.started = Started(program=program, env=env, socket="")
             return None
         progress("Starting Codex")
-        socket = self._socket()
+        socket = await self._socket()
         server = await AppServer.start(
             host,
             program,
@@ -189,7 +187,7 @@ class Launch:
             await self.login.hand_over(server)
         return server
 
-    def _socket(self) -> str:
+    async def _socket(self) -> str:
         """Where codex is to listen; "" where commands could reach it, or the terminal's sockets.
 
         Checked with codex 0.142.5, 0.163.0 and 0.169.0: commands that may not use the network
@@ -198,7 +196,7 @@ class Launch:
         """
         if self._spec.network:
             return ""
-        return str(socket_folder(self._home.folder) / CODEX_SOCKET)
+        return f"{await self._place.sockets()}/{CODEX_SOCKET}"
 
     async def _folder_with_settings(self) -> str:
         """The folder that brings settings of its own, of those from which codex would take them.
@@ -232,18 +230,32 @@ class Launch:
             params["model"] = self._spec.model
         return params
 
+    @property
+    def _spec(self) -> SessionSpec:
+        return self._place.spec
+
+    @property
+    def _home(self) -> SessionHome:
+        if self._made is None:
+            raise RuntimeError("the place of the session is not open")
+        return self._made
+
     async def has_own_login(self) -> bool:
         """Whether a person logged in to codex itself, which no seed knows of."""
-        path = f"{self._home.codex}/{AUTH_FILE}"
-        return self._spec.plain and self.login is None and await self._host.exists(path)
+        if self._made is None or not self._spec.plain or self.login is not None:
+            return False
+        return await self._host.exists(f"{self._home.codex}/{AUTH_FILE}")
 
     async def clean_up(self) -> None:
         """Remove what codex left: processes, empty folders, its home but for the rollouts.
 
         A login that a person made in it stays as well, so that it can still be captured.
         """
-        kill_marked_processes(self._spec.id)
-        remove_sockets(self._home.folder)
+        if self._made is None:
+            return
+        await self._place.clear()
+        if self._host.endures:
+            return  # the folder there goes as a whole, and its warden knows the leftovers
         if self._leftovers is not None:
             await self._leftovers.remove(self._host)
         keep_login = await self.has_own_login()
@@ -254,13 +266,3 @@ class Launch:
             # A process that was just killed may still hold a file for a moment; the next sweep
             # removes it.
             await self._home.prune(self._host, keep_login=keep_login)
-
-
-def _with_this_python(user_env: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which `python` is the notebook's; a kernel need not have activated it."""
-    # Not resolved: the folder of the environment is meant, not that of the Python it links to.
-    folder = str(Path(sys.executable).parent)
-    path = user_env.get("PATH", os.defpath)
-    if folder in path.split(os.pathsep):
-        return dict(user_env)
-    return {**user_env, "PATH": f"{folder}{os.pathsep}{path}"}

@@ -52,6 +52,8 @@ class Operations:
             "key": self._key,
             "dismiss_link": self._dismiss_link,
             "terminal": self._terminal,
+            "reply": self._reply,
+            "retry_host": self._retry_host,
             "close": self._close,
         }
 
@@ -179,6 +181,17 @@ class Operations:
         return await self._session.terminal.viewer(
             "view" if message.get("mode") == "view" else "write"
         )
+
+    async def _reply(self, message: JsonObject) -> JsonObject:
+        answer = message.get("answer")
+        self._session.questions.reply(
+            text_of(message.get("question")), answer if isinstance(answer, str) else None
+        )
+        return {}
+
+    async def _retry_host(self, _message: JsonObject) -> JsonObject:
+        self._session.place.retry()
+        return {}
 
     async def _close(self, _message: JsonObject) -> JsonObject:
         self._session.close()

@@ -24,7 +24,6 @@ class Record:
 
     Args:
         spec: What the session is to be.
-        host: Name of the host where codex runs.
         reducer: Has the transcript.
         emit: Takes the changes of it, in order.
     """
@@ -32,12 +31,10 @@ class Record:
     def __init__(
         self,
         spec: SessionSpec,
-        host: str,
         reducer: TranscriptReducer,
         emit: Callable[[list[JsonObject]], None],
     ) -> None:
         self._spec = spec
-        self._host = host
         self._reducer = reducer
         self._emit = emit
 
@@ -50,7 +47,9 @@ class Record:
             turns.put_over("failed", HOST_IS_GONE, text_of(message.get("text")))
         self.put(
             **self._spec.described(),
-            host=self._host,
+            host=self._spec.host or "local",
+            asks=None,
+            lost_at=None,
             status="starting",
             detail="Starting Codex",
             hint="",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from codex_nb.errors import SessionError, UsageError
 
@@ -40,6 +40,11 @@ def root_for(default: Path, writable: tuple[str, ...]) -> Path:
         hint="Give a smaller folder with --cwd, or set CodexNB.state_dir to a folder "
         "outside of it.",
     )
+
+
+def is_within(path: str, root: str) -> bool:
+    """Whether a path is a folder or lies in it; both are absolute, and have no links."""
+    return PurePosixPath(path).is_relative_to(root)
 
 
 def make_private(folder: Path) -> None:

@@ -31,6 +31,8 @@ from codex_nb.sessions.idle import IdleClock
 from codex_nb.sessions.launch import REFRESH_METHOD, Launch
 from codex_nb.sessions.models import Models
 from codex_nb.sessions.operations import Operations
+from codex_nb.sessions.outage import OutageTeller
+from codex_nb.sessions.questions import Questions
 from codex_nb.sessions.record import Record
 from codex_nb.sessions.terminal import SessionTerminal
 from codex_nb.sessions.turns import Turns
@@ -40,9 +42,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from codex_nb.codex.app_server import AppServer
-    from codex_nb.hosts.base import Host
     from codex_nb.protocol.messages import Json, JsonObject, Message
     from codex_nb.sessions.launch import Started
+    from codex_nb.sessions.place import Place
     from codex_nb.sessions.spec import SessionSpec
 
 logger = logging.getLogger(__name__)
@@ -53,8 +55,7 @@ class Session:
 
     Args:
         spec: What the session is to be; checked already.
-        folder: The session folder, made already.
-        host: Where codex runs.
+        place: Makes the place where it lives.
         emit: Takes the changes of the transcript, in order.
         transcript: What an earlier session host of this session left, to go on from.
 
@@ -65,28 +66,36 @@ class Session:
         turns: Its turns, and the messages that wait.
         desk: Its open approvals.
         models: What it can use, and what was chosen.
+        place: Where it lives.
+        outage: Tells when its host is out of reach.
+        questions: What the way to the host asks a person.
         terminal: What shows codex's own program on its thread, when somebody asks for it.
     """
 
     def __init__(
         self,
         spec: SessionSpec,
-        folder: str,
+        place: Callable[[Session], Place],
         *,
-        host: Host,
         emit: Callable[[list[JsonObject]], None],
         transcript: JsonObject | None = None,
     ) -> None:
         self.spec = spec
-        self._host = host
         self._emit = emit
         self._reducer = TranscriptReducer(transcript)
-        self.record = Record(spec, host.name, self._reducer, emit)
-        self._launch = Launch(spec, folder, host)
+        self.record = Record(spec, self._reducer, emit)
+        self.questions = Questions(
+            show=lambda question: self.record.put(asks=question),
+            limit=spec.approval_timeout,
+            unattended=spec.unattended,
+        )
+        self.place = place(self)
+        self.outage = OutageTeller(self.place, self.record)
+        self._launch = Launch(self.place)
         self.desk = ApprovalDesk(
             self._reducer,
             emit,
-            host=host.name,
+            host=self.place.host.name,
             bounds=spec.bounds,
             limit=spec.approval_timeout,
             unattended=spec.unattended,
@@ -96,16 +105,19 @@ class Session:
         self.turns = Turns(
             spec, self._reducer, emit,
             models=self.models, request=self._request, spawn=self._spawn,
+            moment=self.place.moment, end_commands=self.place.end_commands,
         )  # fmt: skip
-        self.operations = Operations(self, Uploads(folder, host))
+        self.operations = Operations(self, Uploads(self.place))
         self._server: AppServer | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._idle = IdleClock(spec.idle_timeout, lambda: self.close("idle"))
         self.terminal = SessionTerminal(
-            spec, folder, host,
+            self.place,
             show=self._show_terminal,
-codex=self._codex, request=self._request, thread=lambda: self.turns.thread,
-        )  # fmt: skip
+            codex=self._codex,
+            request=self._request,
+            thread=lambda: self.turns.thread,
+        )
         self._closing = asyncio.Event()
         self._is_decided = asyncio.Event()  # codex has a thread, or never will
         self.ended = ""
@@ -131,6 +143,7 @@ codex=self._codex, request=self._request, thread=lambda: self.turns.thread,
             self.terminal.announce()
         try:
             async with AsyncExitStack() as stack:
+                stack.push_async_callback(self.place.close)
                 stack.push_async_callback(self._launch.clean_up)
                 await self._serve(stack)
         except* CodexNBError as group:
@@ -169,16 +182,21 @@ codex=self._codex, request=self._request, thread=lambda: self.turns.thread,
             for task in (closing, starting):
                 task.cancel()
             await asyncio.gather(closing, starting, return_exceptions=True)
+            if self._closing.is_set():
+                self.place.part()
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             works = []
             if server is not None:
                 works.append(tasks.create_task(self._pump(server), name="messages"))
                 works.append(tasks.create_task(self.turns.play(self.refresh), name="turns"))
+            works.append(tasks.create_task(self.place.guard(), name="place"))
             if self._launch.login is not None:
                 works.append(tasks.create_task(self._launch.login.guard(), name="login"))
             self.refresh()
+            stack.callback(self.place.part)
             await self._closing.wait()
+            self.place.part()
             with suppress(AppServerError):  # it is ended in any case
                 await self.turns.stop()
             for work in works:
@@ -191,6 +209,9 @@ codex=self._codex, request=self._request, thread=lambda: self.turns.thread,
         )
         stack.push_async_callback(self.terminal.close)
         self._server = server
+        # On another host its paths are known only now.
+        self.desk.bounds = self.place.spec.bounds
+        self.record.put(cwd=self.place.spec.cwd)
         if self._launch.login is not None:
             self.record.put(seed=self._launch.login.name)
         if server is not None:
@@ -246,6 +267,8 @@ codex=self._codex, request=self._request, thread=lambda: self.turns.thread,
             if message.method in ("turn/started", "turn/completed", "serverRequest/resolved"):
                 self.desk.tidy()
                 self.refresh()
+            if message.method == "turn/completed":
+                self._spawn(self.place.keep_threads())
 
     # State
 

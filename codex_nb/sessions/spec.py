@@ -40,6 +40,11 @@ class SessionSpec:
         name: What a person calls it.
         cwd: Absolute path of the folder that codex works in.
         notebook: Path of the notebook that asked for it, or "".
+        host: What a person calls the host where codex runs; "" is this machine. On another host
+            `cwd`, `allow`, `codex` and `tmux` are paths there, and `~` is the home there.
+        address: How the host is reached: a name of ~/.ssh/config, or "user@host:port".
+        ssh_config: OpenSSH configuration files to use in place of the usual ones.
+        host_timeout: How long a host may be out of reach before the session is ended there.
         model: Model of every turn, or "" for codex's own default.
         effort: Reasoning effort of every turn, or "" for the model's default.
         sandbox: What commands may write.
@@ -74,6 +79,10 @@ class SessionSpec:
     name: str
     cwd: str
     notebook: str = ""
+    host: str = ""
+    address: str = ""
+    ssh_config: tuple[str, ...] = ()
+    host_timeout: timedelta = timedelta(minutes=30)
     model: str = ""
     effort: str = ""
     sandbox: Sandbox = "workspace-write"
@@ -170,9 +179,32 @@ class SessionSpec:
                     f"{option} is {value.total_seconds():g} s and must be above zero.",
                     hint="Give a number of seconds.",
                 )
+        self._check_host()
         for path in (self.cwd, *self.allow):
-            if not Path(path).is_absolute():
+            if not Path(path).is_absolute() and not (self.host and path.startswith("~")):
                 raise UsageError(f"{path!r} is not an absolute path.", hint="Give the whole path.")
+
+    def _check_host(self) -> None:
+        if not self.host:
+            return
+        if self.login_file:
+            raise UsageError(
+                "CodexNB.login_file and --host contradict each other: the refresh token of the "
+                "login would leave this machine.",
+                hint="Switch CodexNB.login_file off for sessions on other hosts.",
+            )
+        if self.plain and self.seed:
+            raise UsageError(
+                "--plain, --seed and --host contradict each other: the refresh token of the login "
+                "would leave this machine.",
+                hint="Leave --plain out, or log in in the terminal.",
+            )
+        if self.host_timeout < timedelta(seconds=5):
+            raise UsageError(
+                f"CodexNB.host_timeout is {self.host_timeout.total_seconds():g} s, which is less "
+                "than a host may need to connect.",
+                hint="Give at least 5 seconds.",
+            )
 
     def described(self) -> JsonObject:
         """What the transcript's session shows of it; holds no secret."""
@@ -195,6 +227,7 @@ class SessionSpec:
         """What a session keeps all its life, by the names of the options; holds no secret."""
         settings = json.dumps(self.settings, sort_keys=True).encode()
         return {
+            "host": self.host,
             "sandbox": self.sandbox,
             "network": self.network,
             "allow": list(self.allow),
@@ -233,6 +266,7 @@ class SessionSpec:
                 values[name] = timedelta(seconds=values[name])
             values["seeds"] = SeedSettings(**values["seeds"])
             values["allow"] = tuple(values["allow"])
+            values["ssh_config"] = tuple(values["ssh_config"])
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise ProtocolError(f"The session host got a spec that it cannot read: {exc}.") from exc

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Literal
 
 from codex_nb.codex.cache import cache_folder
 from codex_nb.errors import CodexNBError, HostError, SessionError
+from codex_nb.hosts.local import LocalHost
 from codex_nb.sessions.sockets import socket_folder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from codex_nb.hosts.base import Host
     from codex_nb.protocol.messages import Json, JsonObject
     from codex_nb.sessions.launch import Started
-    from codex_nb.sessions.spec import SessionSpec
+    from codex_nb.sessions.place import Place
     from codex_nb.terminal.browser import Browser
+    from codex_nb.terminal.pty_server import PtyServer
     from codex_nb.terminal.tmux import Tmux
     from codex_nb.terminal.ttyd import Ttyd
 
@@ -47,9 +48,7 @@ class SessionTerminal:
     """At most one terminal, and what shows it.
 
     Args:
-        spec: The session.
-        folder: The session folder.
-        host: Where it runs.
+        place: Where the session lives.
         show: Takes what the transcript says of the terminal.
         codex: Waits for the codex that runs, or tells why there is none.
         request: Asks codex something and returns its answer.
@@ -58,18 +57,15 @@ class SessionTerminal:
 
     def __init__(
         self,
-        spec: SessionSpec,
-        folder: str,
-        host: Host,
+        place: Place,
         *,
         show: Callable[[JsonObject], None],
         codex: Callable[[], Awaitable[Started]],
         request: Callable[[str, JsonObject], Awaitable[Json]],
         thread: Callable[[], str],
     ) -> None:
-        self._spec = spec
-        self._folder = folder
-        self._host = host
+        self._place = place
+        self._host = place.host
         self._show = show
         self._codex = codex
         self._request = request
@@ -78,7 +74,7 @@ class SessionTerminal:
         self._tmux: Tmux | None = None
         self._browser: Browser | None = None
         self._links: list[str] = []
-        self._ttyd: dict[Mode, Ttyd] = {}
+        self._shown: dict[Mode, Ttyd | PtyServer] = {}
         self._watching: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
 
@@ -102,7 +98,7 @@ class SessionTerminal:
             if self._tmux is not None:
                 return
             started = await self._codex()
-            if not (started.socket or self._spec.plain):
+            if not (started.socket or self._place.spec.plain):
                 raise SessionError(
                     "There is no terminal beside --network: commands that may use the network "
                     "could type in it.",
@@ -158,52 +154,57 @@ class SessionTerminal:
             HostError: There is no ttyd, or it does not start.
         """
         from codex_nb.terminal.page import page_of
+        from codex_nb.terminal.pty_server import PtyHost, PtyServer
         from codex_nb.terminal.ttyd import Ttyd, find_ttyd
 
+        here = LocalHost()
         async with self._changing:
             tmux = self._running()
-            program = find_ttyd(self._spec.ttyd)
-            page = await page_of(self._host, program, f"{cache_folder()}/ttyd/pages")
-            found = self._ttyd.pop(mode, None)
-            if found is not None and not await self._answers(found):
+            program = find_ttyd(self._place.spec.ttyd)
+            page = await page_of(here, program, f"{cache_folder()}/ttyd/pages")
+            found = self._shown.pop(mode, None)
+            if found is not None and not await _answers(here, found.socket):
                 await found.close()
                 found = None
-            self._ttyd[mode] = found or await Ttyd.start(
-                self._host,
-                program,
-                socket=f"{self._place()}/{mode}.sock",
-                argv=tmux.attach_argv(read_only=mode == "view"),
-                writable=mode == "write",
-                env=self._env,
-                mark=_new_mark(),
-            )
-            return {"socket": self._ttyd[mode].socket, "page": page}
-
-    async def _answers(self, ttyd: Ttyd) -> bool:
-        try:
-            channel = await self._host.connect(ttyd.socket)
-        except HostError:
-            return False
-        await channel.close()
-        return True
+            if found is not None:
+                self._shown[mode] = found
+            elif isinstance(self._host, PtyHost):
+                self._shown[mode] = await PtyServer.start(
+                    self._host,
+                    socket=f"{socket_folder(self._place.kept)}/{mode}.sock",
+                    argv=tmux.attach_argv(read_only=mode == "view"),
+                    writable=mode == "write",
+                    env=self._env,
+                )
+            else:
+                self._shown[mode] = await Ttyd.start(
+                    self._host,
+                    program,
+                    socket=f"{await self._folder()}/{mode}.sock",
+                    argv=tmux.attach_argv(read_only=mode == "view"),
+                    writable=mode == "write",
+                    env=self._env,
+                    mark=_new_mark(),
+                )
+            return {"socket": self._shown[mode].socket, "page": page}
 
     async def _start(self, started: Started) -> Tmux:
         from codex_nb.terminal.browser import Browser
         from codex_nb.terminal.codex_tui import refusal, tui_argv
         from codex_nb.terminal.tmux import Tmux
 
-        place = self._place()
+        place = await self._folder()
         await self._host.make_folder(place)
         thread = self._thread()
         if started.socket:
             # Codex lets others join a thread from its first record on; its name is one as well.
-            naming: JsonObject = {"threadId": thread, "name": self._spec.name}
+            naming: JsonObject = {"threadId": thread, "name": self._place.spec.name}
             await self._request("thread/name/set", naming)
         argv = tui_argv(
             started.program,
-            cwd=self._spec.cwd,
-            posture=self._spec.posture,
-            model=self._spec.model,
+            cwd=self._place.spec.cwd,
+            posture=self._place.spec.posture,
+            model=self._place.spec.model,
             remote=started.socket,
             resume=thread,
         )
@@ -212,10 +213,10 @@ class SessionTerminal:
         try:
             return await Tmux.start(
                 self._host,
-                program=self._spec.tmux or "tmux",
+                program=self._place.spec.tmux or "tmux",
                 folder=place,
                 argv=argv,
-                cwd=self._spec.cwd,
+                cwd=self._place.spec.cwd,
                 env=self._env,
                 mark=_new_mark(),
                 refusal=refusal,
@@ -236,9 +237,9 @@ class SessionTerminal:
             if status != 0:  # what a codex says that was left in peace is for shells
                 with suppress(HostError):
                     screen = (await tmux.screen())[-_SCREEN_LIMIT:]
-            for ttyd in self._ttyd.values():
-                await ttyd.close()
-            self._ttyd.clear()
+            for shown in self._shown.values():
+                await shown.close()
+            self._shown.clear()
             await self._close_browser()
             self._tmux = None
         detail = "" if status == 0 else f"Codex in the terminal ended with exit status {status}."
@@ -261,8 +262,8 @@ class SessionTerminal:
         if browser is not None:
             await browser.close()
 
-    def _place(self) -> str:
-        return str(socket_folder(self._folder) / "terminal")
+    async def _folder(self) -> str:
+        return f"{await self._place.sockets()}/terminal"
 
     def _running(self) -> Tmux:
         if self._tmux is None:
@@ -275,13 +276,22 @@ class SessionTerminal:
         self._show(
             {
                 "status": status,
-                "kind": "plain" if self._spec.plain else "thread",
+                "kind": "plain" if self._place.spec.plain else "thread",
                 "exit_status": exit_status,
                 "detail": detail,
                 "screen": screen,
                 "links": [*self._links],
             }
         )
+
+
+async def _answers(here: LocalHost, socket: str) -> bool:
+    try:
+        channel = await here.connect(socket)
+    except HostError:
+        return False
+    await channel.close()
+    return True
 
 
 def _new_mark() -> str:

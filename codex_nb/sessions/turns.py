@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from codex_nb.errors import AppServerError, RemoteError, SessionError
 from codex_nb.sessions.line import Line
-from codex_nb.sessions.processes import kill_marked_since, uptime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -46,6 +45,8 @@ class Turns:
         models: Knows model and effort of a turn that does not say them.
         request: Asks codex something and returns its answer.
         spawn: Runs a coroutine beside everything else, for as long as the session serves.
+        moment: The moment on the host of codex, as `Host.moment` tells it.
+        end_commands: Ends the commands that were born since a moment; tells how many there were.
 
     Attributes:
         thread: Codex's id of the thread; set as soon as it is known.
@@ -60,6 +61,8 @@ class Turns:
         models: Models,
         request: Callable[[str, JsonObject], Awaitable[Json]],
         spawn: Callable[[Coroutine[None, None, None]], None],
+        moment: Callable[[], float],
+        end_commands: Callable[[float], Awaitable[int]],
     ) -> None:
         self.thread = ""
         self._spec = spec
@@ -68,12 +71,14 @@ class Turns:
         self._models = models
         self._request = request
         self._spawn = spawn
+        self._moment = moment
+        self._end_born_since = end_commands
         self._turn = ""
         self._is_over = asyncio.Event()
         self._is_starting = False
         self._is_playing = False
         self._place = 0  # of the turn that was started last
-        self._began = 0.0  # when, as `uptime`
+        self._began = 0.0  # when, as a moment on the host
         self._beginning = ""  # what that turn was started with, until codex took it
         self._is_stopped = False
         self._verdict: tuple[str, JsonObject] | None = None
@@ -159,7 +164,7 @@ class Turns:
             case "turn/started":
                 self._turn = _id_of(message.params.get("turn"))
                 if not self._is_starting:
-                    self._began = uptime()
+                    self._began = self._moment()
                 self._is_over.clear()
             case "turn/completed":
                 self._turn = ""
@@ -185,7 +190,7 @@ class Turns:
         }
         self._is_starting, self._is_stopped, self._verdict = True, False, None
         self._place, self._beginning = len(self._known()), prompt.text
-        self._began = uptime()
+        self._began = self._moment()
         self._is_over.clear()
         try:
             result = await self._request("turn/start", params)
@@ -236,7 +241,7 @@ class Turns:
         """End what the turn started and codex lost sight of: a command whose sandbox was made."""
         looks_in_vain = 0
         for _ in range(_LOOKS):
-            ended = await asyncio.to_thread(kill_marked_since, self._spec.id, self._began)
+            ended = await self._end_born_since(self._began)
             looks_in_vain = 0 if ended else looks_in_vain + 1
             if looks_in_vain == 2:
                 return

@@ -19,8 +19,8 @@ from codex_nb.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from codex_nb.hosts.base import Host
     from codex_nb.protocol.messages import Json, JsonObject
+    from codex_nb.sessions.place import Place
 
 MAX_FILES = 8
 """Attachments of one message."""
@@ -111,13 +111,11 @@ class Uploads:
     """The folder of a session's attachments.
 
     Args:
-        folder: The session folder.
-        host: Where it is.
+        place: Where the session lives.
     """
 
-    def __init__(self, folder: str, host: Host) -> None:
-        self._folder = f"{folder}/{FOLDER}"
-        self._host = host
+    def __init__(self, place: Place) -> None:
+        self._place = place
 
     async def keep(self, attachments: Sequence[Attachment]) -> list[Upload]:
         """Write attachments to files of their own, for their owner only: all of them or none.
@@ -127,14 +125,15 @@ class Uploads:
         """
         if not attachments:
             return []
-        host, kept = self._host, list[Upload]()
-        await host.make_folder(self._folder)
-        taken = set(await host.list_folder(self._folder))
+        host, kept = self._place.host, list[Upload]()
+        folder = f"{self._place.folder}/{FOLDER}"
+        await host.make_folder(folder)
+        taken = set(await host.list_folder(folder))
         try:
             for each in attachments:
                 name = _free(safe_name(each.name), taken)
                 taken.add(name)
-                path = f"{self._folder}/{name}"
+                path = f"{folder}/{name}"
                 kept.append(Upload(path=path, size=len(each.data), is_image=each.is_image))
                 await host.write_file(path, each.data)
         except BaseException:
@@ -145,7 +144,7 @@ class Uploads:
     async def drop(self, uploads: Sequence[Upload]) -> None:
         """Remove what no message names after all."""
         for each in uploads:
-            await self._host.remove_tree(each.path)
+            await self._place.host.remove_tree(each.path)
 
 
 def with_uploads(text: str, uploads: Sequence[Upload]) -> tuple[str, tuple[JsonObject, ...]]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from codex_nb.protocol.messages import JsonObject
 
+pytestmark = pytest.mark.every_host
+
 
 def asking(target: Path) -> list[Step]:
     """A turn that wants to write outside of the sandbox."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from codex_nb.protocol.messages import Json, JsonObject
     from codex_nb.replay.model import ReplayModel
 
+pytestmark = pytest.mark.every_host
+
 
 def model(key: str, *efforts: str, hidden: bool = False) -> JsonObject:
     """A model as codex lists it."""

@@ -29,6 +29,9 @@ def test_the_place_of_a_prompt_counts_a_turn_once_whatever_codex_says_first() ->
             await may_answer.wait()
             return {"turn": {"id": "t"}}
 
+        async def nothing_ended(_since: float) -> int:
+            return 0
+
         spec = SessionSpec(id="s", name="n", cwd="/")
         turns = Turns(
             spec,
@@ -37,6 +40,8 @@ def test_the_place_of_a_prompt_counts_a_turn_once_whatever_codex_says_first() ->
             models=Models("", "", request=request),
             request=request,
             spawn=lambda work: work.close(),
+            moment=lambda: 0.0,
+            end_commands=nothing_ended,
         )
         turns.thread = "thread"
         playing = asyncio.create_task(turns.play(lambda: None))

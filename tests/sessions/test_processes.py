@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 from codex_nb.codex.home import SESSION_VARIABLE
-from codex_nb.sessions.processes import kill_marked_since, uptime
+from codex_nb.hosts.marks import end_marked_since, uptime
+from codex_nb.sessions.processes import mark_of
 from tests.support.waiting import wait_until_now
 
 
@@ -26,7 +27,7 @@ def test_only_what_a_turn_started_is_ended_with_it() -> None:
     wait_until_now(lambda: uptime() > since + 0.02, seconds=5)  # births are told in hundredths
     turn, other_turn = marked("s-1"), marked("s-2")
     try:
-        assert kill_marked_since("s-1", since) == 1
+        assert end_marked_since(mark_of("s-1"), since) == 1
         assert turn.wait(10) == -signal.SIGKILL
         assert [process.poll() for process in (before, other, other_turn)] == [None] * 3
     finally:

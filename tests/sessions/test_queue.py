@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from codex_nb.protocol.messages import Json, JsonObject
     from codex_nb.replay.model import ReplayModel
 
+pytestmark = pytest.mark.every_host
+
 HELD = Step(say="first", hold="first")
 
 

@@ -56,7 +56,7 @@ async def until_terminal(viewer: Viewer, status: str) -> None:
 
 async def screen(rig: Rig, viewer: Viewer) -> str:
     """What the terminal shows, asked of its tmux."""
-    socket = socket_folder(str(rig.folder(viewer))) / "terminal/tmux.sock"
+    socket = socket_folder(str(rig.place(viewer))) / "terminal/tmux.sock"
     show = ["tmux", "-S", str(socket), "capture-pane", "-p", "-S", "-200"]
     env = {"PATH": os.environ["PATH"]}
     done = await LocalHost().run(show, cwd="/", env=env, timeout=LIMIT)
@@ -113,6 +113,7 @@ def said(viewer: Viewer) -> list[object]:
     return [item["text"] for item in viewer.records("items") if item["type"] in kinds]
 
 
+@pytest.mark.every_host
 def test_a_turn_of_either_face_is_seen_in_the_other(every_rig: Rig) -> None:
     async def check() -> None:
         turns = ([say("first answer")], [say("second answer")], [say("third answer")])
@@ -148,6 +149,7 @@ def test_a_terminal_opens_before_the_first_turn(every_rig: Rig) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.every_host
 def test_an_approval_is_settled_in_both_wherever_it_is_answered(every_rig: Rig) -> None:
     async def check() -> None:
         ask = command(f"echo done >> {every_rig.outside}", ask=True)
@@ -224,6 +226,7 @@ def test_a_model_that_one_face_chose_is_used_by_the_other(every_rig: Rig) -> Non
     asyncio.run(check())
 
 
+@pytest.mark.every_host
 def test_leaving_codex_is_told_and_it_opens_again(every_rig: Rig) -> None:
     async def check() -> None:
         async with (
@@ -278,6 +281,7 @@ def test_a_codex_that_fails_in_the_terminal_leaves_its_words(every_rig: Rig) -> 
     asyncio.run(check())
 
 
+@pytest.mark.every_host
 def test_viewers_get_private_sockets_and_nothing_is_left(every_rig: Rig) -> None:
     async def check() -> None:
         async with every_rig.model([say("one")]) as model, every_rig.session(model) as viewer:
@@ -342,6 +346,7 @@ def test_a_part_that_is_killed_leaves_nothing_of_the_others(rig: Rig, part: str)
     asyncio.run(check())
 
 
+@pytest.mark.every_host
 def test_a_session_with_a_terminal_opens_no_port(every_rig: Rig) -> None:
     async def check() -> None:
         async with every_rig.model([say("one")]) as model, every_rig.session(model) as viewer:
@@ -386,6 +391,7 @@ def test_there_is_no_socket_that_commands_could_reach(every_rig: Rig) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.every_host
 def test_a_plain_terminal_has_no_conversation_and_no_app_server(every_rig: Rig) -> None:
     async def check() -> None:
         async with (

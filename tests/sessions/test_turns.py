@@ -16,6 +16,8 @@ from tests.support.waiting import run, wait_until
 if TYPE_CHECKING:
     from codex_nb.protocol.messages import JsonObject
 
+pytestmark = pytest.mark.every_host
+
 PATCH = """*** Begin Patch
 *** Add File: new.txt
 +made by codex
@@ -307,7 +309,7 @@ def test_codex_and_its_commands_see_no_login_and_no_folder_of_the_user(rig: Rig)
             (item,) = viewer.items("commandExecution")
             lines = str(item["output"]).splitlines()
             seen = dict(line.split("=", 1) for line in lines if "=" in line)
-            folder = rig.folder(viewer)
+            folder = rig.place(viewer)
             names = ("HOME", "CODEX_HOME", "TMPDIR", "GIVEN", "JUPYTER_RUNTIME_DIR")
             assert {name: seen.get(name) for name in names} == {
                 "HOME": str(folder / "home"),

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from codex_nb.errors import HostError, SessionError, UsageError
 from codex_nb.hosts.local import LocalHost
 from codex_nb.replay.scenario import Step
+from codex_nb.sessions.place import LocalPlace
+from codex_nb.sessions.spec import SessionSpec
 from codex_nb.sessions.uploads import (
     MAX_FILE,
     MAX_FILES,
@@ -30,7 +32,9 @@ from tests.support.waiting import run
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from codex_nb.hosts.base import Host
     from codex_nb.protocol.messages import Json, JsonObject
+    from codex_nb.sessions.place import Place
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJRU5E"
@@ -152,8 +156,14 @@ def test_no_name_leads_out_of_the_folder_or_hides_something(name: str) -> None:
     assert safe[-1] not in ". "
 
 
+def place_in(folder: Path, host: Host) -> Place:
+    place = LocalPlace(SessionSpec(id="s", name="n", cwd="/"), str(folder))
+    place.host = host
+    return place
+
+
 def test_files_of_one_name_lie_side_by_side_for_their_owner_only(tmp_path: Path) -> None:
-    uploads = Uploads(str(tmp_path), LocalHost())
+    uploads = Uploads(place_in(tmp_path, LocalHost()))
     folder = tmp_path / "uploads"
 
     async def check() -> None:
@@ -194,7 +204,7 @@ def test_files_that_cannot_all_be_written_are_not_kept(tmp_path: Path) -> None:
             await super().write_file(path, data, mode=mode)
 
     async def check() -> None:
-        uploads = Uploads(str(tmp_path), FullHost())
+        uploads = Uploads(place_in(tmp_path, FullHost()))
         with pytest.raises(HostError, match="full"):
             await uploads.keep(
                 [Attachment(name="first", data=b"1"), Attachment(name="second", data=b"2")]

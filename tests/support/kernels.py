@@ -15,7 +15,7 @@ from codex_nb.kernel.served import VARIABLE
 from tests.support.waiting import scaled, wait_until_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from codex_nb.protocol.messages import Json, JsonObject
@@ -32,12 +32,14 @@ class Cell:
         seconds: How long it took.
         outputs: What is below it, as a notebook holds it; updates of displays are applied.
         error: The lines of the error; empty when there was none.
+        asked: What the person was asked, and whether the answer stayed unseen.
     """
 
     status: str = ""
     seconds: float = 0.0
     outputs: list[JsonObject] = field(default_factory=list)
     error: list[str] = field(default_factory=list)
+    asked: list[tuple[str, bool]] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -84,9 +86,16 @@ class Kernel:
         self._client.start_channels()
         self._client.wait_for_ready(timeout=scaled(LIMIT))
 
-    def run(self, code: str, *, seconds: float = LIMIT) -> Cell:
-        """Run a cell to its end; an error is no exception but the cell's."""
-        return self._finish(self._client.execute(code, allow_stdin=self._is_attended), seconds)
+    def run(self, code: str, *, seconds: float = LIMIT, answers: Sequence[str] = ()) -> Cell:
+        """Run a cell to its end; an error is no exception but the cell's.
+
+        Args:
+            code: The cell.
+            seconds: The most that it may take.
+            answers: What the person types when they are asked, one after the other.
+        """
+        asked = self._client.execute(code, allow_stdin=self._is_attended)
+        return self._finish(asked, seconds, list(answers))
 
     def run_and_interrupt(self, code: str, *, when: Callable[[], bool]) -> Cell:
         """Run a cell, and press the kernel's Stop button when the condition holds."""
@@ -106,11 +115,21 @@ class Kernel:
                 if said.get("reply") == content["id"]:
                     return said
 
-    def _finish(self, asked: str, seconds: float) -> Cell:
+    def _finish(self, asked: str, seconds: float, answers: list[str] | None = None) -> Cell:
         cell, start = Cell(), time.monotonic()
         deadline = start + scaled(seconds)
         while True:
-            message = self._client.get_iopub_msg(timeout=max(0.1, deadline - time.monotonic()))
+            if answers and self._client.stdin_channel.msg_ready():
+                question = self._client.get_stdin_msg(timeout=1)["content"]
+                cell.asked.append((question["prompt"], question["password"]))
+                self._client.input(answers.pop(0))
+            wait = 0.1 if answers else max(0.1, deadline - time.monotonic())
+            try:
+                message = self._client.get_iopub_msg(timeout=wait)
+            except Empty:
+                if not answers or time.monotonic() > deadline:
+                    raise
+                continue
             kind, content = message["msg_type"], message["content"]
             is_own = message["parent_header"].get("msg_id") == asked
             self._take(cell, kind, content)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codex_nb.replay.model import ReplayModel
@@ -24,10 +26,10 @@ from tests.support.waiting import scaled, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
     from codex_nb.codex.binary import CodexProgram
     from codex_nb.protocol.messages import Json, JsonObject
+    from tests.support.sshd import Sshd
 
 LIMIT = 30.0
 """Seconds that anything of a session may take."""
@@ -177,12 +179,14 @@ class Rig:
         root: The folder of the sessions.
         cwd: The folder that codex works in.
         program: The codex.
+        sshd: The server of the host "box" on which they run; None is this machine.
         hosts: Entries of all sessions that were started, to end them in every case.
     """
 
     root: Path
     cwd: Path
     program: CodexProgram
+    sshd: Sshd | None = None
     hosts: list[SessionEntry] = field(default_factory=list)
 
     @property
@@ -196,6 +200,8 @@ class Rig:
         Without a model of its own a session would ask for a login.
         """
         spec = SessionSpec(id=new_id(), name="test", cwd=str(self.cwd), codex=self.program.path)
+        if self.sshd is not None:
+            spec = replace(spec, host="box", ssh_config=(str(self.sshd.config),))
         spec = replace(spec, **values)  # type: ignore[arg-type]
         if {"replay", "seed", "seeds"} & values.keys() or "model_provider" in spec.settings:
             return spec
@@ -247,6 +253,12 @@ class Rig:
     def folder(self, viewer: Viewer) -> Path:
         """The session folder."""
         return self.root / str(viewer.session["id"])
+
+    def place(self, viewer: Viewer) -> Path:
+        """The folder of the session on the host of codex."""
+        if self.sshd is None:
+            return self.folder(viewer)
+        return Path("/var/tmp", f"codex-nb-{os.getuid()}", str(viewer.session["id"]))  # noqa: S108
 
     def events(self, viewer: Viewer) -> list[JsonObject]:
         """The log of a session."""
