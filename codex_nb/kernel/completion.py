@@ -77,6 +77,10 @@ def _values(option: str, magics: CodexMagics) -> Iterable[str] | None:
             from codex_nb.replay.scenario import scenario_names
 
             return (*scenario_names(), *_files(".toml"), *_files(".jsonl"))
+        case "--host":
+            from codex_nb.kernel.host_names import host_names
+
+            return host_names(magics.defaults.hosts)
         case "--name":
             from codex_nb.kernel.start import session_names
 

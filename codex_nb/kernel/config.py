@@ -11,6 +11,7 @@ from traitlets.config import Configurable
 
 SANDBOXES = ("read-only", "workspace-write", "danger-full-access")
 ASKS = ("untrusted", "on-request", "never")
+HOST_KEYS = ("address", "cwd", "codex", "tmux")
 ENCRYPTIONS = ("", "none")
 
 
@@ -32,6 +33,21 @@ class CodexNB(Configurable):
     ).tag(config=True)
     cwd = Unicode(
         "", help="Folder that Codex works in. Default: empty, which means the notebook's folder."
+    ).tag(config=True)
+    host = Unicode(
+        "",
+        help="SSH host that Codex runs on, as `--host` takes it. Default: empty, which means this "
+        "machine.",
+    ).tag(config=True)
+    hosts = Dict(
+        help="SSH hosts by names of yours: {name: {address, cwd, codex, tmux}}, each of which can "
+        "be left out. Default: empty."
+    ).tag(config=True)
+    host_timeout = Float(
+        1800.0,
+        min=5,
+        help="Seconds that an SSH host may be out of reach before its sessions are ended, there "
+        "and here. Default: 1800.",
     ).tag(config=True)
     model = Unicode("", help="Model. Default: empty, which means Codex's own default.").tag(
         config=True
@@ -152,6 +168,19 @@ class CodexNB(Configurable):
         help="Folder for the sessions of this user. Default: empty, which means `codex-nb` in "
         "Jupyter's runtime folder.",
     ).tag(config=True)
+
+    @validate("hosts")
+    def _check_hosts(self, proposal: dict[str, dict[str, object]]) -> dict[str, object]:
+        for name, entry in proposal["value"].items():
+            if not isinstance(entry, dict):
+                raise TraitError(f"The host {name!r} must be a dictionary, such as {{'cwd': '~'}}.")
+            for key, value in entry.items():
+                if key not in HOST_KEYS:
+                    known = ", ".join(HOST_KEYS)
+                    raise TraitError(f"The host {name!r} has {key!r}, which is none of {known}.")
+                if not isinstance(value, str):
+                    raise TraitError(f"{key!r} of the host {name!r} must be a text.")
+        return proposal["value"]
 
     @validate("env")
     def _check_env(self, proposal: dict[str, list[str]]) -> list[str]:

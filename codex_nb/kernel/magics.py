@@ -54,6 +54,12 @@ class CodexMagics(Magics):
     @argument(
         "--cwd", metavar="FOLDER", help="Folder that Codex works in. Default: the notebook's."
     )
+    @argument(
+        "--host",
+        metavar="NAME",
+        help="Run Codex on this SSH host: a name of CodexNB.hosts or of ~/.ssh/config, or "
+        "user@host:port. Default: this machine.",
+    )
     @argument("--model", help="Model of this session.")
     @argument("--effort", help="Reasoning effort: none, minimal, low, medium, high or xhigh.")
     @argument(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from codex_nb.codex.posture import Ask, Sandbox
 from codex_nb.codex.settings import merged, parse_settings
 from codex_nb.errors import UsageError
+from codex_nb.kernel.host_choice import host_from
 from codex_nb.kernel.seed_choice import seed_from
 from codex_nb.seeds.settings import SeedSettings
 from codex_nb.sessions.spec import EFFORTS, SessionSpec, new_id
@@ -152,13 +153,24 @@ def build_request(
         raise UsageError("The prompt is empty.", hint="Say what Codex is to do.")
     if values.wait and values.no_wait:
         raise UsageError("--wait and --no-wait contradict each other.", hint="Give one of them.")
-    cwd = _folder("--cwd", str(option("cwd")) or folder, base=folder)
     sandbox = _choice("--sandbox", option("sandbox"), get_args(Sandbox))
-    if sandbox == "workspace-write" and not os.access(cwd, os.W_OK):
-        raise UsageError(
-            f"--cwd: you may not write {cwd}.",
-            hint="Give another folder, or --sandbox read-only if Codex is only to look.",
+    host = host_from(str(option("host")), config.hosts)
+    if host is not None:
+        programs = {"codex": host.codex, "tmux": host.tmux}
+        cwd = str(_referred(values.cwd, lookup) or host.cwd)
+        allow = tuple(str(_referred(path, lookup)) for path in values.allow or ())
+    else:
+        programs = {"codex": config.codex, "tmux": config.tmux}
+        cwd = _folder("--cwd", str(option("cwd")) or folder, base=folder)
+        allow = tuple(
+            _folder("--allow", str(_referred(path, lookup)), base=folder)
+            for path in (*config.allow, *(values.allow or ()))
         )
+        if sandbox == "workspace-write" and not os.access(cwd, os.W_OK):
+            raise UsageError(
+                f"--cwd: you may not write {cwd}.",
+                hint="Give another folder, or --sandbox read-only if Codex is only to look.",
+            )
     given_settings = [str(_referred(setting, lookup)) for setting in values.settings or ()]
     settings = merged(config.settings, parse_settings(given_settings))
     effort = str(option("effort"))
@@ -179,10 +191,7 @@ def build_request(
         effort=effort,
         sandbox=cast("Sandbox", sandbox),
         network=bool(values.network or config.network),
-        allow=tuple(
-            _folder("--allow", str(_referred(path, lookup)), base=folder)
-            for path in (*config.allow, *(values.allow or ()))
-        ),
+        allow=allow,
         ask=cast("Ask", _choice("--ask", option("ask"), get_args(Ask))),
         env=dict(
             _variable(str(_referred(entry, lookup)), environment)
@@ -203,9 +212,12 @@ def build_request(
         ),
         seed_wait=timedelta(seconds=config.seed_wait),
         login_file=config.login_file,
-        codex=config.codex,
-        tmux=config.tmux,
+        codex=programs["codex"],
+        tmux=programs["tmux"],
         ttyd=config.ttyd,
+        host="" if host is None else host.name,
+        address="" if host is None else host.address,
+        host_timeout=timedelta(seconds=config.host_timeout),
         plain=values.plain,
         unattended=unattended,
         turn_timeout=timedelta(seconds=_seconds("--timeout", option("timeout"))),

@@ -12,6 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from codex_nb.errors import SessionError, TurnTimeoutError, UsageError
+from codex_nb.kernel.host_questions import retry_host
 from codex_nb.kernel.loop import submit
 from codex_nb.kernel.records import Records
 from codex_nb.sessions.log import read_events
@@ -237,6 +238,18 @@ class Run:
     def close(self) -> None:
         """End the session. Its transcript stays; nothing is left running."""
         self._ask(self._follower.close())
+
+    def retry(self) -> Run:
+        """Try at once to reach the SSH host of the session, when it is out of reach.
+
+        What that needs of you, such as a password, is asked in the cell.
+
+        Raises:
+            SessionError: It is still out of reach.
+        """
+        self._quiet = _execution()
+        retry_host(self._follower)
+        return self
 
     def raise_for_status(self) -> Run:
         """Raise what went wrong, if the latest turn or the session failed; else return the run."""

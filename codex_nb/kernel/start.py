@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from codex_nb.codex.binary import find_codex
 from codex_nb.errors import CodexNBError, SessionError, UsageError
 from codex_nb.kernel.follower import Follower
+from codex_nb.kernel.host_questions import answer_while_starting
 from codex_nb.kernel.loop import end, submit
 from codex_nb.kernel.run import Run
 from codex_nb.sessions.registry import (
@@ -70,6 +71,8 @@ def start_run(shell: InteractiveShell, request: Request, config: CodexNB) -> Run
     if getattr(shell, "kernel", None) is not None and not request.spec.unattended:
         # When it is over and the machine has nothing to do.
         follower.settled.add_done_callback(lambda _: submit(asyncio.to_thread(keep_spare)))
+    if request.spec.host:
+        answer_while_starting(follower, begun)
     if request.wait:
         try:
             begun.result()
@@ -109,19 +112,25 @@ def session_names(config: CodexNB) -> list[str]:
 def _follower_for(request: Request, config: CodexNB) -> Follower:
     spec, roots = request.spec, _roots(config)
     if request.is_named:
-        key = (spec.name, spec.cwd)
+        key = (spec.name, spec.cwd, spec.host)
         for cell in reversed(_cells):
             known = cell.follower
-            if (known.spec.name, known.spec.cwd) == key and not known.is_closed():
+            was = known.spec
+            if (was.name, was.cwd, was.host) == key and not known.is_closed():
                 taken_up = _taken_up(request, known.spec.id, known.spec.fixed(), is_running=True)
                 return Follower(taken_up, known.root, predecessor=known)
         for entry in reversed(list_sessions(*roots)):
-            if (entry.name, entry.cwd) == key and entry.ended != "closed":
+            if (entry.name, entry.cwd, entry.host) == (
+                *key[:2],
+                spec.host or "local",
+            ) and entry.ended != "closed":
                 taken_up = _taken_up(request, entry.id, entry.fixed, is_running=entry.is_running)
                 return Follower(taken_up, Path(entry.folder).parent, entry=entry)
-    find_codex(spec.codex)  # the sooner it is missed, the better
+    if not spec.host:
+        find_codex(spec.codex)  # the sooner it is missed, the better
     forget_older_than(timedelta(days=config.keep_days), *roots)
-    writable = (spec.cwd, *spec.allow) if spec.sandbox == "workspace-write" else ()
+    writes_here = spec.sandbox == "workspace-write" and not spec.host
+    writable = (spec.cwd, *spec.allow) if writes_here else ()
     return Follower(spec, root_for(roots[0], writable))
 
 
