@@ -32,7 +32,9 @@ def _own_places(cache_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests with the mark `every_host`, or in a module with it, run on an SSH host as well."""
     for name, programs in (("rig", ONE_CODEX), ("every_rig", EVERY_CODEX)):
-        if name not in metafunc.fixturenames:
+        defined = metafunc._arg2fixturedefs.get(name, ())
+        # A module may have a fixture of its own of this name.
+        if name not in metafunc.fixturenames or len(defined) != 1:
             continue
         values = [
             pytest.param((*program.values, False), id=program.id, marks=program.marks)
