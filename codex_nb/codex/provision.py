@@ -103,7 +103,7 @@ async def find_there(host: SshHost, platform: Platform) -> CodexProgram | None:
         HostError: The host could not be asked.
     """
     env = await host.environment()
-    argv = ["/bin/sh", "-c", _FIND, "sh", *_names(platform), await _cache(host)]
+    argv = ["/bin/sh", "-c", _FIND, "sh", *_names(platform), await cache_of(host)]
     asked = {name: value for name, value in env.items() if name in ("PATH", "HOME")}
     done = await host.run(argv, cwd="/", env=asked, timeout=_LIMIT)
     best: CodexProgram | None = None
@@ -142,7 +142,7 @@ async def send_package(
     digests = await asyncio.to_thread(package.digests)
     listing = "".join(f"{digests[name]} {name}\n" for name in sorted(digests))
     digest = hashlib.sha256(listing.encode()).hexdigest()[:12]
-    cache = await _cache(host)
+    cache = await cache_of(host)
     whole = f"{cache}/{package.version}-{_names(platform)[0]}-{digest}"
     part = f"{whole}.part"
     await host.make_folder(cache)
@@ -266,11 +266,21 @@ async def _size(host: SshHost, path: str) -> int:
     return await host.file_size(path) if await host.exists(path) else 0
 
 
-async def _cache(host: SshHost) -> str:
+async def cache_of(host: SshHost) -> str:
+    """The folder on a host for the codex that we send."""
     env = await host.environment()
     base = env.get("XDG_CACHE_HOME", "")
     root = base if base.startswith("/") else await host.real_path("~/.cache")
     return f"{root}/codex-nb/codex"
+
+
+async def parts_of(host: SshHost) -> int:
+    """Bytes on a host of uploads that were cut."""
+    folder = await cache_of(host)
+    script = 'du -sk "$1"/*.part 2>/dev/null | while read -r size rest; do echo "$size"; done'
+    argv = ["/bin/sh", "-c", script, "sh", folder]
+    done = await host.run(argv, cwd="/", env=_ENV, timeout=_LIMIT)
+    return sum(int(word) for word in done.stdout.split() if word.isdigit()) * 1024
 
 
 async def _configured(host: SshHost, configured: str) -> CodexProgram:
@@ -323,4 +333,11 @@ def _mega(size: int) -> int:
     return round(size / 1_000_000)
 
 
-__all__ = ["find_there", "package_for", "provide_codex", "send_package"]
+__all__ = [
+    "cache_of",
+    "find_there",
+    "package_for",
+    "parts_of",
+    "provide_codex",
+    "send_package",
+]

@@ -1,4 +1,4 @@
-"""Tab completion of the options of `%codex_run` and of their values, and of `%codex_seed`."""
+"""Tab completion of `%codex_run`, of the values of its options, and of the other magics."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(r"(?:^|=)\s*%%?codex_run\s+(?P<rest>.*)$")
 _SEED_LINE = re.compile(r"(?:^|=)\s*%codex_seed\s+(?P<rest>.*)$")
+_HOSTS_LINE = re.compile(r"(?:^|=)\s*%codex_hosts\s+(?P<rest>.*)$")
 _VALUE = re.compile(r"(?P<option>--?[a-z][a-z-]*)(?:\s+|=)(?P<value>[^\s=]*)$")
 _NOTHING: SimpleMatcherResult = {"completions": [], "suppress": False}
 
@@ -32,6 +33,10 @@ def add_completion(shell: InteractiveShell, magics: CodexMagics) -> Callable[[],
         line = context.line_with_cursor[: context.cursor_position]
         if (found := _LINE.search(line)) is not None:
             word, candidates = candidates_for(found["rest"], magics)
+        elif (found := _HOSTS_LINE.search(line)) is not None:
+            from codex_nb.kernel.hosts import candidates_for_hosts
+
+            word, candidates = candidates_for_hosts(found["rest"], magics.defaults)
         elif (found := _SEED_LINE.search(line)) is not None:
             from codex_nb.kernel.seeds import candidates_for_seed
 

@@ -5,19 +5,27 @@ A secret goes from the hidden prompt of the kernel to the session host and is ke
 
 from __future__ import annotations
 
+import asyncio
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from getpass import getpass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from IPython.core.error import StdinNotImplementedError
 
 from codex_nb.errors import CodexNBError, SessionError
+from codex_nb.hosts.ssh.asking import KeyAnswer
 from codex_nb.kernel.loop import submit
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from collections.abc import Callable
 
+    from codex_nb.hosts.ssh.asking import UnknownKey
     from codex_nb.kernel.follower import Follower
     from codex_nb.protocol.messages import JsonObject
+
+T = TypeVar("T")
 
 _LOOK = 0.05
 _KEY_ANSWERS = {
@@ -82,7 +90,7 @@ def _answer(follower: Follower) -> bool:
 def _ask_secret(question: JsonObject) -> str | None:
     try:
         return getpass(f"{question.get('text')}: ") or None
-    except (EOFError, KeyboardInterrupt):
+    except (EOFError, KeyboardInterrupt, StdinNotImplementedError):
         return None
 
 
@@ -91,10 +99,34 @@ def _ask_key(question: JsonObject) -> str:
     while True:
         try:
             said = input("Is this the right host? yes (and remember it), once, or no: ")
-        except (EOFError, KeyboardInterrupt):
+        except (EOFError, KeyboardInterrupt, StdinNotImplementedError):
             return "refuse"
         if (answer := _KEY_ANSWERS.get(said.strip().lower())) is not None:
             return answer
+
+
+class CellAsker:
+    """An `Asker` whose person is in front of the running cell.
+
+    Args:
+        call: Has a function called in the thread of the cell, where alone the kernel can ask.
+    """
+
+    def __init__(self, call: Callable[[Callable[[], None]], None]) -> None:
+        self._call = call
+
+    async def secret(self, prompt: str) -> str | None:
+        """See `Asker.secret`."""
+        return await self._asked(lambda: _ask_secret({"text": prompt}))
+
+    async def host_key(self, question: UnknownKey) -> KeyAnswer:
+        """See `Asker.host_key`."""
+        return KeyAnswer(await self._asked(lambda: _ask_key({"text": question.sentence})))
+
+    async def _asked(self, ask: Callable[[], T]) -> T:
+        answered: Future[T] = Future()
+        self._call(lambda: answered.set_result(ask()))
+        return await asyncio.wrap_future(answered)
 
 
 def _session(follower: Follower) -> JsonObject:
@@ -102,4 +134,4 @@ def _session(follower: Follower) -> JsonObject:
     return session if isinstance(session, dict) else {}
 
 
-__all__ = ["answer_while_starting", "retry_host"]
+__all__ = ["CellAsker", "answer_while_starting", "retry_host"]

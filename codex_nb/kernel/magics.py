@@ -175,6 +175,22 @@ class CodexMagics(Magics):
 
         return run_verb(self.shell, line, self.defaults)
 
+    @no_var_expand
+    @line_magic
+    def codex_hosts(self, line: str) -> Table | None:
+        """SSH hosts on which Codex can run.
+
+        `%codex_hosts` lists those that have a name, in CodexNB.hosts or in ~/.ssh/config.
+        `%codex_hosts check HOST` tries all that a session needs there: one line each, with what
+        mends it. `--send` sends codex if it is missing.
+
+            %codex_hosts
+            %codex_hosts check gpu1
+        """
+        from codex_nb.kernel.hosts import run_hosts
+
+        return run_hosts(self.shell, line, self.defaults)
+
     def _start(self, values: argparse.Namespace, prompt: str) -> Run:
         from codex_nb.kernel.options import build_request
         from codex_nb.kernel.start import start_run
@@ -236,7 +252,7 @@ def unregister(shell: InteractiveShell) -> None:
     delattr(shell, _ATTRIBUTE)
     shell.configurables.remove(config)
     for kind in ("line", "cell"):
-        for name in ("codex_run", "codex_seed"):
+        for name in ("codex_run", "codex_seed", "codex_hosts"):
             shell.magics_manager.magics[kind].pop(name, None)
     for remove in removers:
         remove()

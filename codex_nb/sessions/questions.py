@@ -48,8 +48,7 @@ class Questions:
         answer = await self._ask(
             {
                 "kind": "host_key",
-                "text": f"{question.host} is not known yet. Its key is "
-                f"{question.key_type} {question.fingerprint}",
+                "text": question.sentence,
                 "host": question.host,
                 "key_type": question.key_type,
                 "fingerprint": question.fingerprint,

@@ -34,6 +34,11 @@ class UnknownKey:
     key_type: str
     fingerprint: str
 
+    @property
+    def sentence(self) -> str:
+        """What a person is told of it."""
+        return f"{self.host} is not known yet. Its key is {self.key_type} {self.fingerprint}"
+
 
 class Asker(Protocol):
     """A way to a person. No limit of time runs while they think."""
