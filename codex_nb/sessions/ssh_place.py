@@ -38,6 +38,10 @@ logging.getLogger("asyncssh").setLevel(logging.WARNING)
 _THREADS = "codex/sessions"
 _MAX_AUTH = 1024 * 1024
 _DEEPEST = 8
+_MOST = 512 * 1024 * 1024
+"""Bytes of one thread that are kept: a host that was taken over shall not fill this disk."""
+
+_MOST_FILES = 1000
 
 
 class SshPlace:
@@ -154,6 +158,9 @@ class SshPlace:
                 size = target.stat().st_size if target.exists() else 0
                 with _private(target) as file:
                     async for piece in self.host.download(f"{self.folder}/{name}", start=size):
+                        size += len(piece)
+                        if size > _MOST:
+                            raise HostError(f"{name} on {self.host.name} is larger than it can be")
                         file.write(piece)
             if self.spec.plain and await self.host.exists(f"{self.folder}/codex/{AUTH_FILE}"):
                 path = f"{self.folder}/codex/{AUTH_FILE}"
@@ -220,7 +227,7 @@ class SshPlace:
             )
             found += [path for path, is_folder in zip(deeper, kinds, strict=True) if not is_folder]
             folders = [path for path, is_folder in zip(deeper, kinds, strict=True) if is_folder]
-        return found
+        return found[:_MOST_FILES]
 
     async def _take_threads(self) -> None:
         """Put there what is kept here, unless the folder there outlived its session host."""
