@@ -154,14 +154,7 @@ class SshPlace:
     async def _keep(self) -> None:
         if self.folder:
             for name in await self._files(_THREADS):
-                target = Path(self.kept) / name
-                size = target.stat().st_size if target.exists() else 0
-                with _private(target) as file:
-                    async for piece in self.host.download(f"{self.folder}/{name}", start=size):
-                        size += len(piece)
-                        if size > _MOST:
-                            raise HostError(f"{name} on {self.host.name} is larger than it can be")
-                        file.write(piece)
+                await self._keep_lines(name)
             if self.spec.plain and await self.host.exists(f"{self.folder}/codex/{AUTH_FILE}"):
                 path = f"{self.folder}/codex/{AUTH_FILE}"
                 data = await self.host.read_file(path, limit=_MAX_AUTH)
@@ -180,6 +173,19 @@ class SshPlace:
     def retry(self) -> None:
         """See `Place.retry`."""
         self.host.try_now()
+
+    async def _keep_lines(self, name: str) -> None:
+        """Bring what is new of a thread: whole lines only, for this process may be killed."""
+        target, rest = Path(self.kept) / name, b""
+        size = target.stat().st_size if target.exists() else 0
+        async for piece in self.host.download(f"{self.folder}/{name}", start=size):
+            lines, newline, rest = (rest + piece).rpartition(b"\n")
+            size += len(piece)
+            if size > _MOST:
+                raise HostError(f"{name} on {self.host.name} is larger than it can be")
+            if newline:
+                with _private(target) as file:
+                    file.write(lines + newline)
 
     async def guard(self) -> None:
         """See `Place.guard`."""

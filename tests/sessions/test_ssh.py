@@ -16,7 +16,6 @@ from codex_nb.errors import SessionError
 from codex_nb.hosts.marks import marked_processes
 from codex_nb.replay.scenario import Step
 from codex_nb.sessions.processes import is_alive, mark_of
-from codex_nb.sessions.registry import read_entry
 from tests.support.sessions import LIMIT, Viewer, command, obj, say
 from tests.support.sshd import make_key, needs_sshd
 from tests.support.waiting import run, wait_until
@@ -132,22 +131,24 @@ def test_a_killed_session_host_leaves_nothing_there_and_loses_no_thread(ssh_rig:
             async with Viewer.of(entry) as viewer:
                 await viewer.turn("first")
                 place, thread = ssh_rig.place(viewer), viewer.session["thread_id"]
-                await wait_until(lambda: has_thread(entry.folder), seconds=LIMIT)
+                await wait_until(lambda: keeps(entry.folder, "one"), seconds=LIMIT)
                 os.kill(entry.pid, signal.SIGKILL)
                 await viewer.until_hung_up()
             await wait_until(lambda: not place.exists(), seconds=LIMIT)
             assert marked_processes(mark_of(entry.id)) == []
             spec = ssh_rig.spec(id=entry.id, resume=thread, settings=ssh_rig.settings(model))
             async with ssh_rig.viewing(await ssh_rig.start(spec)) as again:
-                await again.turn("second")
+                second = await again.turn("second")
+                assert second["error"] is None
                 assert model.requests[-1].said == ("first", "second")
 
     run(check())
 
 
-def has_thread(folder: str) -> bool:
-    found = read_entry(Path(folder))
-    return found is not None and found.has_rollout
+def keeps(folder: str, words: str) -> bool:
+    """Whether the record of the thread that is kept here has these words."""
+    found = Path(folder, "codex/sessions").rglob("rollout-*.jsonl")
+    return any(f'"{words}"' in path.read_text() for path in found)
 
 
 def test_a_host_that_stays_away_ends_the_session_on_both_sides(ssh_rig: Rig) -> None:
