@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING
 from codex_nb.sessions.desk import span_of
 
 if TYPE_CHECKING:
-    from codex_nb.sessions.place import Place
+    from codex_nb.protocol.messages import JsonObject
+    from codex_nb.sessions.place import Outage, Place
     from codex_nb.sessions.record import Record
 
 _KEY = "host"
+
+
+def outage_words(name: str, outage: Outage) -> JsonObject:
+    """What is wrong, and what to do."""
+    why = f": {outage.why}" if outage.why else "."
+    return {
+        "message": f"{name} is out of reach since {_clock(outage.since)}{why}",
+        "hint": "It is tried again by itself; run.retry() tries at once.",
+    }
 
 
 class OutageTeller:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from codex_nb.codex.cache import cache_folder
 from codex_nb.errors import CodexNBError, HostError, SessionError
 from codex_nb.hosts.local import LocalHost
+from codex_nb.sessions.outage import outage_words
 from codex_nb.sessions.sockets import socket_folder
 
 if TYPE_CHECKING:
@@ -149,6 +150,8 @@ class SessionTerminal:
     async def viewer(self, mode: Mode) -> JsonObject:
         """What a server needs to show the terminal: a socket of ttyd and the page that ttyd has.
 
+        While the host is out of reach, it is what to tell the person instead.
+
         Raises:
             SessionError: No terminal runs.
             HostError: There is no ttyd, or it does not start.
@@ -158,6 +161,8 @@ class SessionTerminal:
         from codex_nb.terminal.ttyd import Ttyd, find_ttyd
 
         here = LocalHost()
+        if self._tmux is not None and (outage := self._place.outage()) is not None:
+            return {"unreachable": outage_words(self._place.host.name, outage)}
         async with self._changing:
             tmux = self._running()
             program = find_ttyd(self._place.spec.ttyd)

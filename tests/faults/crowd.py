@@ -123,7 +123,7 @@ class _Crowd:
     fences: list[tuple[int, Role]] = field(default_factory=list)
     stored: dict[int, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
-    killed: list[tuple[int, int, bool]] = field(default_factory=list)
+    killed: list[tuple[int, int, bool, bool]] = field(default_factory=list)
     is_over: bool = False
 
     def play(self, kills: int) -> Ended:
@@ -206,9 +206,9 @@ class _Crowd:
             seed = await store.find(self.seed)
             login = (await read(store, self.seed))[1]
             rotations = self.fake.state.rotations(login.refresh_token)
-            self.killed.append((seed.version, rotations, is_unsafe))
-            lease = seed.lease
-            if lease is not None and lease.holder == role:
+            is_maker = seed.lease is not None and seed.lease.holder == role
+            self.killed.append((seed.version, rotations, is_unsafe, is_maker))
+            if is_maker:
                 await store.break_lease(self.seed)
 
     async def _judge(self, kills: int) -> Ended:
@@ -244,11 +244,12 @@ class _Crowd:
 
     def _was_in_window(self, version: int) -> bool:
         """Whether a process was killed in W1 before the login that follows a version was made."""
-        for stored, rotations, is_unsafe in self.killed:
+        for stored, rotations, is_unsafe, is_maker in self.killed:
             if stored == version and is_unsafe:
                 return True
-            if stored == version and rotations >= version:
-                return False  # its maker was killed later, when it should have been on the disk
+            # Another one may be killed while the maker still waits for the answer.
+            if stored == version and rotations >= version and is_maker:
+                return False  # it was killed later, when it should have been on the disk
         return False
 
     def _store(self) -> SqliteStore:

@@ -286,11 +286,18 @@ def test_a_cut_leaves_the_terminal_as_it_was(ssh_rig: Rig) -> None:
             await viewer.turn("first question")
             await opened(viewer)
             await until_shown(ssh_rig, viewer, "first answer")
+            shown = await viewer.client.request("terminal", mode="write")
+            server(ssh_rig).is_down = True
             server(ssh_rig).cut()
             await viewer.until(lambda _: viewer.session["lost_at"] is not None)
+            told = obj((await viewer.client.request("terminal", mode="write"))["unreachable"])
+            assert "box is out of reach since" in str(told["message"])
+            server(ssh_rig).is_down = False
+            await viewer.client.request("retry_host")
             await viewer.until(lambda _: viewer.session["lost_at"] is None)
             await typed(viewer, "second question")
             await viewer.until_turn(1)
             await until_shown(ssh_rig, viewer, "first answer", "second answer")
+            assert await viewer.client.request("terminal", mode="write") == shown
 
     run(check())
