@@ -103,7 +103,7 @@ class TerminalHandler(RestHandler):
             raise ended()
         said = await self.ask(entry, "terminal", mode=mode)
         if isinstance(why := said.get("unreachable"), dict):
-            raise RefusalError(504, str(why.get("message")), hint=str(why.get("hint")))
+            raise RefusalError(502, str(why.get("message")), hint=str(why.get("hint")))
         path = said.get(what)
         if not isinstance(path, str) or not path:
             raise RefusalError(502, f"The session names no {what} of its terminal.")

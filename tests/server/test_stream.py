@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import psutil
@@ -166,12 +167,12 @@ def test_a_browser_that_does_not_read_holds_the_host_back_and_not_the_memory_of_
     process = psutil.Process(server.process.pid)
 
     async def check() -> None:
-        async with (
-            speaker.listening(),
-            server.socket(events_of(speaker)) as slow,
-            server.socket(events_of(speaker)) as quick,
-        ):
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(speaker.listening())
+            # One after the other, so that it is known who of the host's clients is who.
+            slow = await stack.enter_async_context(server.socket(events_of(speaker)))
             await slow.next()
+            quick = await stack.enter_async_context(server.socket(events_of(speaker)))
             await quick.next()
             writer = speaker.writers[0]
             before = process.memory_info().rss

@@ -198,7 +198,7 @@ def test_why_there_is_no_terminal_is_said_by_the_session_or_by_us(
             assert await both() == [(409, NO_TERMINAL)] * 2
             away: JsonObject = {"message": "gpu1 is out of reach.", "hint": "Wait."}
             speaker.answer = {"ok": {"unreachable": away}}
-            assert await both() == [(504, away)] * 2
+            assert await both() == [(502, away)] * 2
             answers: list[JsonObject] = [{}, {"socket": "", "page": 3}]
             for answer in answers:
                 speaker.answer = {"ok": answer}
